@@ -1,0 +1,56 @@
+"""Check and Verdict: validation, gates, drift, promotion and retraining are all this.
+
+A check that did not run has failed: `not_run` and `error` never pass.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from tidemill.core.digest import ArtifactId
+
+State = Literal["pass", "fail", "warn", "not_run", "error"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule's answer within a verdict: what was measured, against which bound."""
+
+    rule: str
+    state: State
+    what: str
+    measured: float | None = None
+    interval: tuple[float, float] | None = None
+    bound: str = ""
+    rows_checked: int | None = None
+    rows_failed: int | None = None
+    fix: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check said of its subjects; kept as an artifact of kind `verdict`.
+
+    `confidence` is the promise that the verdict keeps (1 - false-alarm rate), where it has one.
+    """
+
+    check: str
+    subjects: tuple[ArtifactId, ...]
+    state: State
+    findings: tuple[Finding, ...]
+    at: datetime
+    confidence: float | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether what asked for this verdict may go on."""
+        return self.state in {"pass", "warn"}
+
+
+_ORDER: tuple[State, ...] = ("pass", "warn", "fail", "not_run", "error")
+
+
+def worst(findings: tuple[Finding, ...]) -> State:
+    """Return the state of a verdict with these findings; none at all is `not_run`."""
+    if not findings:
+        return "not_run"
+    return max((finding.state for finding in findings), key=_ORDER.index)

@@ -1,0 +1,122 @@
+"""The journal's rules: which facts are entries, what an entry commits to, how blocks chain.
+
+A block is the entries of one transaction under a Merkle root (RFC 6962 hashing: 0x00 before a leaf,
+0x01 before a node), chained by the previous block's hash. An entry commits to a salted digest of
+its payload, kept beside it, so that erasing a text breaks no proof.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from blake3 import blake3
+
+from tidemill.core.canonical import canonical_json
+from tidemill.core.facts import (
+    Edge,
+    Fact,
+    Figured,
+    Hidden,
+    Moved,
+    Noted,
+    RefCreated,
+    RunOpened,
+    RunSealed,
+    Versioned,
+)
+
+GENESIS = "0" * 64
+"""The hash before the first block."""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry before it has a salt and a place."""
+
+    kind: str
+    subject: str
+    payload: bytes
+
+
+def drafts(facts: Sequence[Fact], sealed: Sequence["Seal"] = ()) -> list[Draft]:
+    """Return the journal entries of a batch, in order.
+
+    A run's seal commits to its edges and figures too (`sealed`, which the ledger reads back for
+    runs opened in an earlier batch). A batch with figures alone has no entries.
+    """
+    by_run = {seal.run: seal for seal in sealed}
+    entries: list[Draft] = []
+    for fact in facts:
+        match fact:
+            case RunOpened(run=run):
+                entries.append(Draft(kind="run-opened", subject=run, payload=canonical_json(fact)))
+            case RunSealed(run=run):
+                body = canonical_json({"sealed": fact, "content": by_run.get(run)})
+                entries.append(Draft(kind="run-sealed", subject=run, payload=body))
+            case RefCreated(ref=ref) | Versioned(ref=ref) | Moved(ref=ref) | Hidden(ref=ref):
+                kind = _NAMES[type(fact)]
+                entries.append(Draft(kind=kind, subject=str(ref), payload=canonical_json(fact)))
+            case Noted(subject=subject):
+                entries.append(Draft(kind="noted", subject=subject, payload=canonical_json(fact)))
+            case _:
+                continue
+    return entries
+
+
+_NAMES = {
+    RefCreated: "ref-created",
+    Versioned: "ref-versioned",
+    Moved: "alias-moved",
+    Hidden: "ref-hidden",
+}
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run holds when it is sealed: edges and a digest of its figures, in a fixed order."""
+
+    run: str
+    edges: tuple[tuple[str, str, str], ...]
+    figures: str
+
+    @classmethod
+    def of(cls, run: str, edges: Sequence[Edge], figures: Sequence[Figured]) -> "Seal":
+        """Return the seal of a run from its facts, whatever order they came in."""
+        rows = sorted(
+            (key, step, at.isoformat(), repr(value))
+            for figure in figures
+            for key, value, step, at in zip(
+                figure.keys, figure.values, figure.steps, figure.at, strict=True
+            )
+        )
+        return cls(
+            run=run,
+            edges=tuple(sorted((edge.role, edge.name, edge.artifact) for edge in edges)),
+            figures=blake3(canonical_json(rows)).hexdigest() if rows else "",
+        )
+
+
+def entry_digest(kind: str, subject: str, payload: bytes, salt: bytes) -> str:
+    """Return what an entry commits to; the salt keeps a short text from being guessed."""
+    head = canonical_json([kind, subject])
+    return blake3(len(head).to_bytes(8, "little") + head + salt + payload).hexdigest()
+
+
+def merkle_root(digests: Sequence[str]) -> str:
+    """Return the root of a Merkle tree over entry digests (RFC 6962, section 2.1, with BLAKE3).
+
+    Raises:
+        ValueError: there are no entries; such a batch has no block.
+    """
+    if not digests:
+        raise ValueError("a block has at least one entry")
+    level = [blake3(b"\x00" + bytes.fromhex(digest)).digest() for digest in digests]
+    while len(level) > 1:
+        paired = [
+            blake3(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)
+        ]
+        level = paired + (level[-1:] if len(level) % 2 else [])
+    return level[0].hex()
+
+
+def block_hash(sequence: int, previous: str, root: str, entries: int, at: datetime) -> str:
+    """Return the hash of a block; it covers everything before it through `previous`."""
+    return blake3(canonical_json([sequence, previous, root, entries, at])).hexdigest()

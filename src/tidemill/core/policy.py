@@ -1,0 +1,16 @@
+"""What the move of an alias needs: who, which verdicts, how many approvals. A value under a ref."""
+
+import msgspec
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule of one alias of one ref. An empty policy lets everybody move it with a reason."""
+
+    alias: str
+    actors: tuple[str, ...] = ()
+    """Names of actors or teams that may move it; empty: anybody who may write."""
+    verdicts: tuple[str, ...] = ()
+    """Checks that must have passed on the artifact, by name (`gates`, `comparison`)."""
+    approvals: int = 0
+    """Approvals by others than who moves it."""
+    needs_reason: bool = True

@@ -1,0 +1,26 @@
+"""Signature: the columns that a model takes and gives, with types in Open Inference V2's words."""
+
+from typing import Literal
+
+import msgspec
+
+Datatype = Literal[
+    "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64",
+    "FP32", "FP64", "BYTES",
+]  # fmt: skip
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One column. `categories` are the levels of a text column that the model was trained with."""
+
+    name: str
+    datatype: Datatype
+    is_optional: bool = True
+    categories: tuple[str, ...] | None = None
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes in, what comes out, one row each."""
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]

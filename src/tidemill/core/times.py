@@ -1,0 +1,97 @@
+"""Two times, never mixed: recorded (the clock's) and effective (the world's). Parsing and spans.
+
+Everything is aware UTC. A date means its midnight.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])")
+
+
+def parse_time(text: str | date | datetime) -> datetime:
+    """Return an aware UTC time from an ISO date or time; a time without a zone is UTC.
+
+    >>> parse_time("2013-04-01").isoformat()
+    '2013-04-01T00:00:00+00:00'
+    """
+    if isinstance(text, datetime):
+        return text.astimezone(UTC) if text.tzinfo else text.replace(tzinfo=UTC)
+    if isinstance(text, date):
+        return datetime(text.year, text.month, text.day, tzinfo=UTC)
+    try:
+        return parse_time(datetime.fromisoformat(text))
+    except ValueError:
+        raise InvalidInputError(
+            f"{text!r} is not a date or time", fix="write it like 2013-04-01 or 2013-04-01T06:30Z"
+        ) from None
+
+
+def parse_span(text: str | timedelta) -> timedelta:
+    """Return a length of time from a text such as `30d`, `6h`, `1.5s`.
+
+    >>> parse_span("36h") == parse_span("1.5d")
+    True
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _SPAN.fullmatch(text.strip())
+    if not match:
+        raise InvalidInputError(
+            f"{text!r} is not a length of time", fix="write it like 30d, 6h, 15m, 10s or 200ms"
+        )
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def microseconds(time: datetime) -> int:
+    """Return microseconds since 1970-01-01 UTC, exactly."""
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the aware UTC time that is `value` microseconds after 1970-01-01 UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of effective time, `start` included, `end` not."""
+
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        return f"{_short(self.start)}..{_short(self.end)}"
+
+
+def _short(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d" if time == parse_time(time.date()) else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_window(text: str) -> Window:
+    """Return a window from `2013-04` (a month), `2013-04-07` (a day) or `START..END`.
+
+    >>> str(parse_window("2013-12"))
+    '2013-12-01..2014-01-01'
+    """
+    if ".." in text:
+        start, _, end = text.partition("..")
+        window = Window(start=parse_time(start), end=parse_time(end))
+    elif re.fullmatch(r"\d{4}-\d{2}", text):
+        year, month = int(text[:4]), int(text[5:])
+        if not 1 <= month <= 12:
+            raise InvalidInputError(f"{text!r} is not a month", fix="write it like 2013-04")
+        window = Window(
+            start=datetime(year, month, 1, tzinfo=UTC),
+            end=datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC),
+        )
+    else:
+        start_time = parse_time(text)
+        window = Window(start=start_time, end=start_time + timedelta(days=1))
+    if window.end <= window.start:
+        raise InvalidInputError(f"{text!r} ends before it begins", fix="write it START..END")
+    return window

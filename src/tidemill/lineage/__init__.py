@@ -1,0 +1,1 @@
+"""The one graph: open, record, seal, move refs, query, diff, export, collect."""

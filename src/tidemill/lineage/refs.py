@@ -1,0 +1,164 @@
+"""Refs: from a pointer to a version; moving an alias as its policy asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
+from tidemill.core.facts import AliasAt, Moved
+from tidemill.core.pointer import Pointer, parse_pointer
+from tidemill.core.query import Order, Query, Where
+from tidemill.core.ref import Move, Ref, RefName, Version
+from tidemill.lineage.suggestions import closest
+from tidemill.lineage.writing import find_ref, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.run import RunId
+    from tidemill.lineage.record import Record
+
+_NEWEST_FIRST = (Order("number", descending=True),)
+
+
+def ref_name(record: Record, kind: str, name: str) -> RefName:
+    """Return the full name of a ref of this project, or of another one (`PROJECT/NAME`)."""
+    return parse_pointer(name, project=record.project, kind=kind).ref
+
+
+def resolve(record: Record, pointer: str | Pointer, *, kind: str | None = None) -> Version:
+    """Return the version that a pointer names.
+
+    Raises:
+        NotFoundError: no such ref, number or alias; names the closest.
+        InvalidInputError: the text is no pointer, or two things match it.
+    """
+    if isinstance(pointer, str):
+        pointer = parse_pointer(pointer, project=record.project, kind=kind)
+    ref = find_ref(record, pointer.ref)
+    if ref is None:
+        raise _no_such_ref(record, pointer)
+    wanted = _wanted(record, pointer, ref)
+    if not wanted:
+        raise _no_such_version(pointer, ref)
+    if len(wanted) > 1:
+        found = ", ".join(str(version) for version in wanted)
+        raise InvalidInputError(f"{pointer} is ambiguous: {found}", fix="use the number")
+    return wanted[0]
+
+
+def versions(record: Record, ref: RefName, *, limit: int = 1000) -> list[Version]:
+    """Return a ref's versions, newest first."""
+    query = Query(Version, where=(Where("ref", "=", str(ref)),), order=_NEWEST_FIRST, limit=limit)
+    return record.ports.ledger.find(query)
+
+
+def moves(record: Record, ref: RefName, *, limit: int = 1000) -> list[Move]:
+    """Return a ref's moves of aliases, newest first."""
+    order = (Order("recorded_at", descending=True),)
+    query = Query(Move, where=(Where("ref", "=", str(ref)),), order=order, limit=limit)
+    return record.ports.ledger.find(query)
+
+
+def move_alias(  # noqa: PLR0913 - a move is six facts
+    record: Record,
+    version: Version,
+    alias: str,
+    *,
+    because: str,
+    verdicts: Sequence[ArtifactId] = (),
+    at: datetime | None = None,
+    cause: str = "",
+    parent: RunId | None = None,
+) -> Move:
+    """Point an alias at a version, if its policy allows; the move is a run with its verdicts.
+
+    Moving it to where it points already changes nothing and returns the last move.
+
+    Raises:
+        NotAllowedError: the policy is not met; names what is missing.
+        ConditionFailedError: somebody moved it meanwhile.
+    """
+    if alias.isdigit() or not alias.replace("-", "").replace("_", "").isalnum():
+        raise InvalidInputError(
+            f"{alias!r} cannot be an alias", fix="use letters, digits, - and _, not only digits"
+        )
+    ref = find_ref(record, version.ref)
+    previous = ref.aliases.get(alias) if ref else None
+    if previous == version.number:
+        return next(m for m in moves(record, version.ref) if m.alias == alias)
+    if not because.strip():
+        raise NotAllowedError(
+            f"moving {version.ref.kind}:{version.ref.name}@{alias} needs a reason",
+            fix=f'add --because "..." ; it moves from {previous or "nowhere"} to {version.number}',
+        )
+    with opened(
+        record, kind="move", name=f"{version.ref.name}@{alias}", at=at, because=because,
+        cause=cause, parent=parent,
+    ) as run:  # fmt: skip
+        run.used(version.artifact, name=alias, source=version.run)
+        for verdict in verdicts:
+            run.used(verdict, name="verdict")
+        fact = Moved(
+            ref=version.ref, alias=alias, number=version.number, previous=previous,
+            actor=record.actor, at=run.opened.at, recorded_at=record.now(), because=because,
+            run=run.id, verdicts=tuple(verdicts),
+        )  # fmt: skip
+        run.add(fact)
+        run.require(AliasAt(ref=version.ref, alias=alias, number=previous))
+    return Move(
+        ref=fact.ref, alias=alias, number=fact.number, previous=previous, actor=fact.actor,
+        at=fact.at, recorded_at=fact.recorded_at, because=because, run=fact.run,
+        verdicts=fact.verdicts,
+    )  # fmt: skip
+
+
+def _wanted(record: Record, pointer: Pointer, ref: Ref) -> list[Version]:
+    where = [Where("ref", "=", str(pointer.ref))]
+    if pointer.number is not None:
+        where.append(Where("number", "=", pointer.number))
+    elif pointer.at is not None:
+        where.append(Where("at", "<=", pointer.at))
+    elif pointer.word is not None:
+        return _by_word(record, pointer, ref)
+    order = (Order("at", descending=True), *_NEWEST_FIRST) if pointer.at else _NEWEST_FIRST
+    return record.ports.ledger.find(Query(Version, where=tuple(where), order=order, limit=1))
+
+
+def _by_word(record: Record, pointer: Pointer, ref: Ref) -> list[Version]:
+    found: dict[int, Version] = {}
+    everything = versions(record, pointer.ref, limit=1_000_000)
+    number = ref.aliases.get(pointer.word or "")
+    if number is not None:
+        found |= {v.number: v for v in everything if v.number == number}
+    if pointer.is_hex:
+        same = [v for v in everything if v.artifact.partition(":")[2].startswith(str(pointer.word))]
+        artifacts = {version.artifact for version in same}
+        # Equal content under several numbers is one artifact: its newest number stands for it.
+        found |= {
+            v.number: v for a in artifacts for v in [next(s for s in same if s.artifact == a)]
+        }
+    return list(found.values())
+
+
+def _no_such_ref(record: Record, pointer: Pointer) -> NotFoundError:
+    query = Query(Ref, where=(Where("ref.project", "=", pointer.project),), limit=10_000)
+    names = [f"{r.ref.kind}:{r.ref.name}" for r in record.ports.ledger.find(query)]
+    wanted = f"{pointer.kind}:{pointer.name}"
+    near = closest(wanted, names)
+    fix = f"did you mean {near}?" if near else f"tidemill list {pointer.kind}"
+    return NotFoundError(f"there is no {wanted} in project {pointer.project}", fix=fix)
+
+
+def _no_such_version(pointer: Pointer, ref: Ref) -> NotFoundError:
+    aliases = ", ".join(f"@{alias} ({number})" for alias, number in sorted(ref.aliases.items()))
+    exists = f"numbers 1 to {ref.newest}" if ref.newest else "no version yet"
+    near = closest(pointer.word or "", list(ref.aliases))
+    fix = f"did you mean {pointer.kind}:{pointer.name}@{near}?" if near else (
+        f"tidemill log {pointer.kind}:{pointer.name}"
+    )  # fmt: skip
+    return NotFoundError(
+        f"{pointer} does not exist; there are {exists}, aliases: {aliases or 'none'}", fix=fix
+    )

@@ -1,0 +1,1 @@
+"""The seams: each a small Protocol with its rules, and one conformance suite in `tests/ports/`."""

@@ -1,0 +1,83 @@
+"""The executor port: runs steps somewhere else, one order at a time, and reports what happened.
+
+Rules: an order runs at most once a submission; a worker that dies costs its own order only, which
+is reported `lost`; a cancelled or timed-out order's whole process tree is gone before its event
+comes; a worker opens no ledger, it reads inputs and writes outputs in the object store.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from tidemill.core.digest import ArtifactId, Digest
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored value that steps hand on: what it is, how it is spelled, where its bytes are."""
+
+    artifact: ArtifactId
+    codec: str
+    manifest: Digest | None = None
+    inline: bytes | None = None
+    size_bytes: int = 0
+    summary: Mapping[str, str | int | float | bool | None] = {}
+
+
+class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of one step. No pickled functions: the worker imports `module:qualname`."""
+
+    order: str
+    module: str
+    qualname: str
+    project: str
+    arguments: Mapping[str, object]
+    """Parameters by name; where a value is handed on, a `Value` spelled as builtins."""
+    outputs: tuple[str, ...]
+    """Codec asked for by each output, "" to choose by value."""
+    seed: int
+    threads: int
+    timeout_s: float
+    code: str
+    """Digest of the project's code as planned; a worker that finds other code refuses."""
+
+
+class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an order."""
+
+    order: str
+    state: Literal["done", "failed", "lost", "timeout", "cancelled"]
+    values: tuple[Value, ...] = ()
+    figures: tuple[tuple[str, float, int], ...] = ()
+    error: str = ""
+    where: str = ""
+    """File and line in the user's own code."""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+    output: str = ""
+    """The end of what the step printed."""
+
+
+class Executor(Protocol):
+    """Runs orders in other processes."""
+
+    def submit(self, order: StepOrder) -> None:
+        """Take an order; it starts when a worker is free."""
+        ...
+
+    def poll(self, timeout_s: float) -> list[StepOutcome]:
+        """Return what ended, waiting at most `timeout_s` for the first."""
+        ...
+
+    def cancel(self, order: str) -> None:
+        """Stop an order, waiting or running; its outcome is `cancelled`."""
+        ...
+
+    def capacity(self) -> int:
+        """Return how many orders can run at once."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything; no process is left."""
+        ...

@@ -1,0 +1,75 @@
+"""The workspace port: what a capture reads (code, lock, environment, machine). Changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tidemill.core.digest import TreeEntry
+
+
+class CodeCapture(msgspec.Struct, frozen=True, kw_only=True):
+    """The project's files as they are now, uncommitted and untracked ones included."""
+
+    files: tuple[tuple[TreeEntry, Path], ...]
+    commit: str = ""
+    git_tree: str = ""
+    is_dirty: bool = False
+    skipped: tuple[str, ...] = ()
+
+
+class EnvironmentCapture(msgspec.Struct, frozen=True, kw_only=True):
+    """What is installed, by name, version and digest of content; identity holds no path."""
+
+    python: str
+    implementation: str
+    platform: str
+    distributions: tuple[tuple[str, str, str], ...]
+    lock: bytes = b""
+    """`uv.lock` as it lies in the project; empty: none."""
+    requirements: str = ""
+    """Name==version lines of what is installed."""
+
+
+class MachineCapture(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it ran: never part of an identity, always on the record."""
+
+    host: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    threads: Mapping[str, str]
+    libc: str = ""
+    hash_seed: str = ""
+    locale: str = ""
+    timezone: str = ""
+
+
+class Workspace(Protocol):
+    """One project's folder."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        ...
+
+    def code(self) -> CodeCapture:
+        """Capture the code; `.gitignore` is honoured, with Git or without.
+
+        Raises:
+            InvalidInputError: a file over 10 MiB, or one that looks like a secret; names it.
+        """
+        ...
+
+    def environment(self) -> EnvironmentCapture:
+        """Capture what is installed."""
+        ...
+
+    def machine(self) -> MachineCapture:
+        """Capture the machine."""
+        ...
+
+    def sources(self) -> Sequence[Path]:
+        """Return the project's own Python files, sorted."""
+        ...
