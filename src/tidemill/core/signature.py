@@ -20,7 +20,15 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes in, what comes out, one row each."""
+    """What goes in, what comes out, one row each; and what is only sent along.
+
+    `context` columns (entity keys, event time, slices) are logged and never given to the model.
+    `time` names the context column that is the row's effective time (INT64, microseconds UTC),
+    `row_key` the one by which labels find their row.
+    """
 
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
+    context: tuple[Field, ...] = ()
+    time: str = ""
+    row_key: str = ""
