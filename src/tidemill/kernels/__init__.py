@@ -1,0 +1,1 @@
+"""Pure functions of arrays and tables, each with its source. No input, no output."""
