@@ -1,0 +1,1 @@
+"""Places: one folder each, with the file names of `ports/`."""

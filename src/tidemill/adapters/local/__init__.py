@@ -1,0 +1,1 @@
+"""The embedded default: files, folders and processes of this machine."""
