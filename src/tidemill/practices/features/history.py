@@ -1,0 +1,253 @@
+"""The history of one view as arrays: what training reads from a version and serving from the store.
+
+Both sides make a `History` and ask it the same questions, so their values are the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.kernels.timeline import Timeline
+from tidemill.kernels.windows import Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from tidemill.practices.features.declare import Feature, FeatureView, ViewSpec
+
+ROW = "_row"
+"""Column that numbers the source's rows from 0, as a view function gets them."""
+
+TICKS_PER_ONE = 2**20
+"""Float columns are summed in steps of about a millionth, so that no order changes a sum."""
+
+ALWAYS_US = -(2**60)
+"""Event time of rows that always held."""
+
+_LARGEST = 2.0**42
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One value column: 8-byte values, which of them are not null, and what they were."""
+
+    values: NDArray[np.float64] | NDArray[np.int64]
+    is_valid: NDArray[np.bool_]
+    dtype: str
+    """`float`, `int` or `bool`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class History:
+    """Event rows with entity codes. `rows` are row numbers of the source, -1 where not known."""
+
+    entities: NDArray[np.int64]
+    event_us: NDArray[np.int64]
+    arrival_us: NDArray[np.int64]
+    ties: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    columns: Mapping[str, Column]
+
+    @property
+    def known_us(self) -> NDArray[np.int64]:
+        """From when on each row counts, shape (rows,)."""
+        return np.maximum(self.event_us, self.arrival_us)
+
+    def take(self, wanted: NDArray[np.bool_] | NDArray[np.int64]) -> History:
+        """Return some of the rows."""
+        columns = {
+            name: Column(values=c.values[wanted], is_valid=c.is_valid[wanted], dtype=c.dtype)
+            for name, c in self.columns.items()
+        }
+        return History(
+            entities=self.entities[wanted], event_us=self.event_us[wanted],
+            arrival_us=self.arrival_us[wanted], ties=self.ties[wanted], rows=self.rows[wanted],
+            columns=columns,
+        )  # fmt: skip
+
+    def timeline(self) -> Timeline:
+        """Return the timeline kernel over these rows."""
+        return Timeline.build(self.entities, self.event_us, self.arrival_us, self.ties)
+
+
+def event_rows(view: FeatureView, source: pl.LazyFrame) -> pl.DataFrame:
+    """Return the view's event rows of a source: keys, times, value columns, and source row numbers.
+
+    Raises:
+        InvalidInputError: the function lacks a column that the view names; lists what it gives.
+    """
+    spec = view.spec
+    given = view(source.with_row_index(ROW))
+    names = given.collect_schema().names()
+    wanted = [*spec.entity, *filter(None, (spec.time, spec.known)), *spec.columns]
+    missing = [name for name in dict.fromkeys(wanted) if name not in names]
+    if missing:
+        raise InvalidInputError(
+            f"feature view {spec.name} needs column {missing[0]!r}, which its rows do not have",
+            fix=f"make it in the view's function; it gives {', '.join(names)}",
+        )
+    row = [ROW] if ROW in names else []
+    needed = pl.all_horizontal(*(pl.col(name).is_not_null() for name in spec.entity))
+    if spec.time:
+        needed = needed & pl.col(spec.time).is_not_null()
+    return given.filter(needed).select(*row, *dict.fromkeys(wanted)).collect(engine="streaming")
+
+
+def history_of(view: FeatureView, events: pl.DataFrame, codes: NDArray[np.int64]) -> History:
+    """Return event rows as a history; `codes` are their entities as numbers, shape (rows,)."""
+    spec = view.spec
+    event = _times(spec, events, spec.time)
+    arrival = _times(spec, events, spec.known) if spec.known else event
+    columns = {name: _column(spec, events[name]) for name in spec.columns}
+    rows = (
+        events[ROW].cast(pl.Int64).to_numpy()
+        if ROW in events.columns
+        else np.full(events.height, -1, dtype=np.int64)
+    )
+    return History(
+        entities=codes, event_us=event, arrival_us=arrival + spec.delay_us,
+        ties=_ties(columns, codes), rows=rows, columns=columns,
+    )  # fmt: skip
+
+
+def values_at(
+    spec: ViewSpec, history: History, codes: NDArray[np.int64], at_us: NDArray[np.int64]
+) -> pl.DataFrame:
+    """Return the view's features of entities at times: one row each, one column a feature."""
+    timeline = history.timeline()
+    columns = [
+        _feature(name, feature, history, timeline, (codes, at_us))
+        for name, feature in spec.features
+    ]
+    return pl.DataFrame(columns)
+
+
+def entity_codes(
+    spec: ViewSpec, *frames: pl.DataFrame
+) -> tuple[list[NDArray[np.int64]], pl.DataFrame]:
+    """Return each frame's rows as entity numbers (-1: a key is null), and the numbered keys."""
+    try:
+        keys = pl.concat([frame.select(spec.entity) for frame in frames], how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise InvalidInputError(
+            f"the entity {', '.join(spec.entity)} of view {spec.name} has other types in the "
+            f"source than where values are asked for: {error}",
+            fix="cast the key columns to one type",
+        ) from None
+    distinct = keys.unique(maintain_order=True).drop_nulls().with_row_index("code")
+    dtypes = distinct.schema
+    coded = []
+    for frame in frames:
+        typed = frame.select(pl.col(name).cast(dtypes[name]) for name in spec.entity)
+        joined = typed.join(distinct, on=list(spec.entity), how="left", maintain_order="left")
+        coded.append(joined["code"].cast(pl.Int64).fill_null(-1).to_numpy())
+    return coded, distinct
+
+
+def _feature(
+    name: str,
+    feature: Feature,
+    history: History,
+    timeline: Timeline,
+    query: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> pl.Series:
+    if feature.kind == "latest":
+        column = history.columns[feature.column]
+        rows = timeline.latest(*query, ttl_us=feature.window_us)
+        found = rows >= 0
+        found[found] = column.is_valid[rows[found]]
+        values = np.zeros(len(rows), dtype=column.values.dtype)
+        values[found] = column.values[rows[found]]
+        return _series(name, values, found, column.dtype)
+    window = timeline.window(feature.window_us)
+    if feature.kind == "count":
+        return pl.Series(name, window.counts(*query), dtype=pl.Int64)
+    column = history.columns[feature.column]
+    ticks, valid, scale = _ticks(column)
+    sums = window.sums(*query, [Ticks(values=ticks, is_valid=valid)])
+    total, counted = sums.sums[0], sums.non_null[0]
+    found = counted > 0
+    if feature.kind == "total":
+        if column.dtype != "float":
+            return _series(name, total, found, "int")
+        scaled: NDArray[np.float64] = total / scale
+        return _series(name, scaled, found, "float")
+    mean: NDArray[np.float64] = total / np.maximum(counted, 1) / scale
+    return _series(name, mean, found, "float")
+
+
+def _series(
+    name: str, values: NDArray[np.float64] | NDArray[np.int64], found: NDArray[np.bool_], dtype: str
+) -> pl.Series:
+    series = pl.Series(name, values).set(pl.Series(~found), None)
+    return series.cast(pl.Boolean) if dtype == "bool" else series
+
+
+def _ticks(column: Column) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
+    if column.dtype != "float":
+        return column.values.astype(np.int64), column.is_valid, 1
+    finite = column.is_valid & np.isfinite(column.values)
+    values = np.where(finite, column.values, 0.0)
+    if np.abs(values).max(initial=0.0) > _LARGEST:
+        raise InvalidInputError(
+            f"a value of {np.abs(values).max():g} is too large to be summed exactly",
+            fix=f"scale the column below {_LARGEST:g}, or use a whole-number column",
+        )
+    return np.rint(values * TICKS_PER_ONE).astype(np.int64), finite, TICKS_PER_ONE
+
+
+def _times(spec: ViewSpec, events: pl.DataFrame, name: str) -> NDArray[np.int64]:
+    if not name:
+        return np.full(events.height, ALWAYS_US, dtype=np.int64)
+    series = events[name]
+    if series.dtype == pl.Date:
+        series = series.cast(pl.Datetime("us", "UTC"))
+    if not isinstance(series.dtype, pl.Datetime):
+        raise InvalidInputError(
+            f"column {name!r} of view {spec.name} is {series.dtype}, not a time",
+            fix="parse it in the view's function, e.g. .str.to_datetime(time_zone='UTC')",
+        )
+    # A row whose second time is not known yet cannot be seen yet.
+    return series.dt.timestamp("us").fill_null(2**60).to_numpy()
+
+
+def _column(spec: ViewSpec, series: pl.Series) -> Column:
+    valid = series.is_not_null().to_numpy()
+    if series.dtype == pl.Boolean:
+        values = series.fill_null(value=False).cast(pl.Int64).to_numpy()
+        return Column(values=values, is_valid=valid, dtype="bool")
+    if series.dtype.is_integer():
+        return Column(
+            values=series.cast(pl.Int64).fill_null(0).to_numpy(), is_valid=valid, dtype="int"
+        )
+    if series.dtype.is_float() or series.dtype == pl.Null:
+        values = series.cast(pl.Float64).fill_null(0.0).to_numpy()
+        return Column(values=values, is_valid=valid, dtype="float")
+    raise InvalidInputError(
+        f"column {series.name!r} of view {spec.name} is {series.dtype}; features are numbers",
+        fix="make it a number or a truth value in the view's function",
+    )
+
+
+def _ties(columns: Mapping[str, Column], codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number a row from its values alone, so that ties have one answer on every side.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+    """
+    mixed = np.zeros(len(codes), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for name in sorted(columns):
+            column = columns[name]
+            bits = column.values.view(np.uint64) * column.is_valid + ~column.is_valid
+            mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + bits
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(1)).astype(np.int64)

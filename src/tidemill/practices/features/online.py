@@ -1,0 +1,195 @@
+"""Features for serving: the recent event rows of each entity, asked by the kernel of training.
+
+The store holds no values but the rows that values are made of, so a value is right at the moment
+of asking, as its window slides, and equal to what training computes, bit for bit.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from tidemill.core.errors import InvalidInputError, LeaseHeldError, NotFoundError
+from tidemill.core.times import microseconds
+from tidemill.practices.features.history import (
+    History,
+    entity_codes,
+    event_rows,
+    history_of,
+    values_at,
+)
+from tidemill.practices.features.packing import Dtypes, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from tidemill.lineage.record import Record
+    from tidemill.practices.features.declare import FeatureView, ViewSpec
+
+LAG_US = 2 * 86_400 * 1_000_000
+"""How far behind the newest write a reader may ask and still get the exact value."""
+
+_DTYPES = b"\x00dtypes"
+_BATCH = b"\x00batch:"
+_LEASE_S, _WAIT_S = 30.0, 10.0
+
+
+def table_of(view: FeatureView) -> str:
+    """Return the table that holds a view; another definition has another table."""
+    return f"{view.name}-{view.digest[3:19]}"
+
+
+def replace_rows(record: Record, view: FeatureView, source: pl.LazyFrame, at: datetime) -> int:
+    """Fill the store with the rows of a source that were known at `at`; returns the entities."""
+    table = table_of(view)
+    with _sole_writer(record, table):
+        events = event_rows(view, source)
+        (codes,), keys = entity_codes(view.spec, events)
+        history = history_of(view, events, codes)
+        known = history.take(history.known_us <= microseconds(at))
+        values = _packed_by_entity(view.spec, known, keys, microseconds(at))
+        record.ports.online.clear(table)
+        record.ports.online.write(table, {_DTYPES: _dtypes_of(history), **values})
+    return len(values)
+
+
+def add_rows(
+    record: Record, view: FeatureView, rows: pl.DataFrame, at: datetime, batch: str
+) -> int:
+    """Add rows of the source that have just arrived; returns the event rows added.
+
+    A batch that was added before is not added again.
+    """
+    table = table_of(view)
+    marker = _BATCH + batch.encode()
+    with _sole_writer(record, table):
+        (seen,) = record.ports.online.read(table, [marker])
+        if batch and seen is not None:
+            return 0
+        dtypes = _stored_dtypes(record, view)
+        events = event_rows(view, rows.lazy())
+        (codes,), keys = entity_codes(view.spec, events)
+        arrived = _as_stored(view.spec, history_of(view, events, codes), dtypes)
+        stored = unpack(record.ports.online.read(table, _keys(view.spec, keys)), dtypes)
+        merged = _joined(stored, arrived)
+        values = _packed_by_entity(view.spec, merged, keys, microseconds(at))
+        record.ports.online.write(table, values | ({marker: b"1"} if batch else {}))
+    return len(arrived.event_us)
+
+
+def read_vectors(
+    record: Record, views: Sequence[FeatureView], asked: pl.DataFrame, time_column: str
+) -> pl.DataFrame:
+    """Return the features of each asked row (entity keys and a time), one column a feature."""
+    at_us = asked[time_column].cast(pl.Datetime("us", "UTC")).dt.timestamp("us").to_numpy()
+    columns = [_vectors(record, view, asked, at_us) for view in views]
+    return pl.concat(columns, how="horizontal")
+
+
+def read_history(
+    record: Record, view: FeatureView, asked: pl.DataFrame
+) -> tuple[History, NDArray[np.int64]]:
+    """Return the stored rows of the asked entities, and each asked row's entity number."""
+    (codes,), keys = entity_codes(view.spec, asked)
+    values = record.ports.online.read(table_of(view), _keys(view.spec, keys))
+    return unpack(values, _stored_dtypes(record, view)), codes
+
+
+def _vectors(
+    record: Record,
+    view: FeatureView,
+    asked: pl.DataFrame,
+    at_us: NDArray[np.int64],
+) -> pl.DataFrame:
+    history, codes = read_history(record, view, asked)
+    return values_at(view.spec, history, codes, at_us)
+
+
+def _stored_dtypes(record: Record, view: FeatureView) -> Dtypes:
+    (stored,) = record.ports.online.read(table_of(view), [_DTYPES])
+    if stored is None:
+        raise NotFoundError(
+            f"the feature view {view.name} is not in the online store as it is defined now",
+            fix=f"tidemill view materialize {view.name}",
+        )
+    return msgspec.json.decode(stored, type=dict[str, str])
+
+
+def _dtypes_of(history: History) -> bytes:
+    return msgspec.json.encode({name: c.dtype for name, c in history.columns.items()})
+
+
+def _as_stored(spec: ViewSpec, arrived: History, dtypes: Dtypes) -> History:
+    for name, dtype in dtypes.items():
+        column = arrived.columns[name]
+        if column.dtype != dtype and column.is_valid.any():
+            raise InvalidInputError(
+                f"column {name!r} of view {spec.name} arrived as {column.dtype}, "
+                f"the store holds {dtype}",
+                fix=f"cast it in the view's function, or tidemill view materialize {spec.name}",
+            )
+    return arrived
+
+
+def _joined(stored: History, arrived: History) -> History:
+    columns = {}
+    for name, old in stored.columns.items():
+        new = arrived.columns[name]
+        columns[name] = type(old)(
+            values=np.concatenate([old.values, new.values.astype(old.values.dtype)]),
+            is_valid=np.concatenate([old.is_valid, new.is_valid]),
+            dtype=old.dtype,
+        )
+    return History(
+        entities=np.concatenate([stored.entities, arrived.entities]),
+        event_us=np.concatenate([stored.event_us, arrived.event_us]),
+        arrival_us=np.concatenate([stored.arrival_us, arrived.arrival_us]),
+        ties=np.concatenate([stored.ties, arrived.ties]),
+        rows=np.concatenate([stored.rows, arrived.rows]),
+        columns=columns,
+    )
+
+
+def _packed_by_entity(
+    spec: ViewSpec, history: History, keys: pl.DataFrame, at_us: int
+) -> dict[bytes, bytes]:
+    """Return each entity's recent rows as bytes; rows that no window reaches any more go."""
+    oldest = at_us - LAG_US - spec.horizon_us
+    recent = history.take(history.event_us > max(oldest, -(2**61)))
+    ordered = recent.take(np.argsort(recent.entities, kind="stable"))
+    starts = np.searchsorted(ordered.entities, np.arange(keys.height + 1))
+    names = _keys(spec, keys)
+    return {
+        name: pack(ordered.take(np.arange(starts[code], starts[code + 1])))
+        for code, name in enumerate(names)
+    }
+
+
+def _keys(spec: ViewSpec, keys: pl.DataFrame) -> list[bytes]:
+    return [msgspec.msgpack.encode(row) for row in keys.select(spec.entity).iter_rows()]
+
+
+@contextmanager
+def _sole_writer(record: Record, table: str) -> Iterator[None]:
+    """Hold a table's lease, waiting a little for whoever has it."""
+    clock, ledger = record.ports.clock, record.ports.ledger
+    owner, deadline = str(clock.new_id()), clock.monotonic_s() + _WAIT_S
+    while True:
+        try:
+            lease = ledger.lease(f"online:{table}", owner, _LEASE_S)
+            break
+        except LeaseHeldError:
+            if clock.monotonic_s() > deadline:
+                raise
+            clock.sleep(0.02)
+    try:
+        yield
+    finally:
+        ledger.release(lease)
