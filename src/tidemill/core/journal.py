@@ -71,10 +71,13 @@ _NAMES = {
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run holds when it is sealed: edges and a digest of its figures, in a fixed order."""
+    """What a run holds when it is sealed: edges and a digest of its figures, in a fixed order.
+
+    An edge is (role, name, artifact, run that it was taken from or an empty text).
+    """
 
     run: str
-    edges: tuple[tuple[str, str, str], ...]
+    edges: tuple[tuple[str, str, str, str], ...]
     figures: str
 
     @classmethod
@@ -89,7 +92,9 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
         )
         return cls(
             run=run,
-            edges=tuple(sorted((edge.role, edge.name, edge.artifact) for edge in edges)),
+            edges=tuple(
+                sorted((edge.role, edge.name, edge.artifact, edge.source or "") for edge in edges)
+            ),
             figures=blake3(canonical_json(rows)).hexdigest() if rows else "",
         )
 

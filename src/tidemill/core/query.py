@@ -7,15 +7,17 @@ Results are `Artifact`, `Run`, `Ref`, `Version`, `Move`, `Figure`, `Note`, `Edge
 `ref.name`, a mapping's item by `params.NAME`, `summary.NAME`. `Where("ref", "=", str(ref))` works.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from tidemill.core.actor import Actor
+from tidemill.core.artifact import Artifact
 from tidemill.core.digest import ArtifactId
-from tidemill.core.run import RunId
+from tidemill.core.ref import Move, Ref, RefName, Version
+from tidemill.core.run import Run, RunId
 
 T = TypeVar("T")
 
@@ -115,3 +117,45 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     owner: str
     token: int
+
+
+IDENTITY: Mapping[type, tuple[str, ...]] = {
+    Artifact: ("id",),
+    Run: ("id",),
+    Ref: ("ref",),
+    Version: ("ref", "number"),
+    Move: ("ref", "recorded_at", "alias", "run"),
+    Figure: ("run", "key", "step", "at", "value"),
+    Note: ("subject", "key"),
+    EdgeRow: ("run", "role", "artifact", "name", "source"),
+    Block: ("sequence",),
+    Entry: ("block", "position"),
+}
+"""The fields that tell a result from all others of its type: the last sort keys of a query."""
+
+
+def sort_keys(query: Query[T]) -> tuple[Order, ...]:
+    """Return the whole order of a query: what it asks for, then the result's own id.
+
+    The id goes in the direction of the last key, so that "newest first" is newest first.
+    """
+    given = {order.field for order in query.order}
+    is_descending = query.order[-1].descending if query.order else False
+    rest = (field for field in IDENTITY[query.result] if field not in given)
+    return (*query.order, *(Order(field, is_descending) for field in rest))
+
+
+def page_end(query: Query[T], row: T) -> tuple[Value, ...]:
+    """Return the `after` of the page that follows `row`, the last one of a page."""
+    return tuple(_value_of(row, order.field) for order in sort_keys(query))
+
+
+def _value_of(row: object, field: str) -> Value:
+    head, _, item = field.partition(".")
+    value = getattr(row, head)
+    if isinstance(value, RefName):
+        return str(getattr(value, item)) if item else str(value)
+    if isinstance(value, Mapping):
+        found: Value = value.get(item)
+        return found
+    return str(getattr(value, item)) if item else value
