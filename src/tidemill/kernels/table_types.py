@@ -53,17 +53,17 @@ def type_text(dtype: pl.DataType) -> str:
 
 def _nested_text(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List | pl.Array):
-        return f"list<{type_text(_instance(dtype.inner))}>"
+        return f"list<{type_text(instance(dtype.inner))}>"
     if isinstance(dtype, pl.Struct):
         fields = ",".join(
-            f"{json.dumps(field.name, ensure_ascii=False)}:{type_text(_instance(field.dtype))}"
+            f"{json.dumps(field.name, ensure_ascii=False)}:{type_text(instance(field.dtype))}"
             for field in dtype.fields
         )
         return f"struct<{fields}>"
     if isinstance(dtype, pl.Map):
-        return f"map<{type_text(_instance(dtype.key))},{type_text(_instance(dtype.value))}>"
+        return f"map<{type_text(instance(dtype.key))},{type_text(instance(dtype.value))}>"
     if isinstance(dtype, pl.BaseExtension):
-        return type_text(_instance(dtype.ext_storage()))
+        return type_text(instance(dtype.ext_storage()))
     raise InvalidInputError(
         f"a column of type {dtype} has no identity",
         fix="cast it first: 128-bit integers to Int64 or Decimal, objects to text or a struct",
@@ -85,5 +85,6 @@ def schema_texts(schema: Mapping[str, pl.DataType]) -> tuple[tuple[str, str], ..
     return tuple(texts)
 
 
-def _instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """Return a type that Polars may give as a class (`pl.Int8`) as a value (`pl.Int8()`)."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()
