@@ -82,14 +82,17 @@ def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     """Return the mean distance of what was told and what came, less what noise alone adds; >= 0.
 
     The plain figure is too large, since |distance + noise| is; the excess is that of a normal
-    with the bin's own error. Source: Kumar, Liang, Ma, "Verified uncertainty calibration" (2019).
+    with the bin's own error. Source: after Kumar, Liang, Ma, "Verified uncertainty calibration"
+    (2019), with the excess taken at the likely distance in place of the observed one.
     """
     rows = sum(one.rows for one in bins)
     total = 0.0
     for one in bins:
         gap = abs(one.share - one.mean_probability)
-        error = math.sqrt(one.share * (1.0 - one.share) / one.rows)
-        total += one.rows * (2.0 * gap - _mean_of_folded_normal(gap, error))
+        told = one.mean_probability  # its error, not the share's: that of a share of 0 would be 0
+        error = math.sqrt(told * (1.0 - told) / one.rows)
+        likely = max(0.0, gap - error * math.sqrt(2.0 / math.pi))
+        total += one.rows * (gap + likely - _mean_of_folded_normal(likely, error))
     return max(0.0, total / rows)
 
 

@@ -72,7 +72,13 @@ class NumberStatistics(msgspec.Struct, frozen=True, kw_only=True):
             return None
         total, squares = fraction(self.total), fraction(self.squares)
         variance = (squares - total * total / self.finite) / (self.finite - 1)
-        return math.sqrt(max(variance, Fraction(0)))
+        return _root(max(variance, Fraction(0)))
+
+
+def _root(value: Fraction) -> float:
+    """Square root of a fraction that may itself be too large or small for a float."""
+    half = (value.numerator.bit_length() - value.denominator.bit_length()) // 2
+    return math.ldexp(math.sqrt(value / Fraction(4) ** half), half)
 
 
 def number_statistics(values: ArrayLike, *, nulls: int = 0) -> NumberStatistics:

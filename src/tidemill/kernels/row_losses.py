@@ -86,11 +86,12 @@ def _binary(
     threshold: float,
 ) -> NDArray[np.float64]:
     if loss == "brier":
-        return np.square(probability - label)
+        squared: NDArray[np.float64] = (probability - label) ** 2
+        return squared
     if loss == "zero_one":
-        return ((probability >= threshold) != (label == 1)).astype(np.float64)
+        return np.where((probability >= threshold) == (label == 1), 0.0, 1.0)
     right = np.where(label == 1, probability, 1.0 - probability)
-    return np.negative(np.log(np.maximum(right, LOG_FLOOR)))
+    return _minus_log(right)
 
 
 def _multiclass(
@@ -98,8 +99,13 @@ def _multiclass(
 ) -> NDArray[np.float64]:
     right = probability[np.arange(len(codes)), codes]
     if loss == "log_loss":
-        return np.negative(np.log(np.maximum(right, LOG_FLOOR)))
+        return _minus_log(right)
     if loss == "zero_one":
-        return (probability.argmax(axis=1) != codes).astype(np.float64)
+        return np.where(probability.argmax(axis=1) == codes, 0.0, 1.0)
     brier: NDArray[np.float64] = (probability**2).sum(axis=1) - 2.0 * right + 1.0
     return brier
+
+
+def _minus_log(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    loss: NDArray[np.float64] = -np.log(np.maximum(probability, LOG_FLOOR))
+    return loss
