@@ -283,21 +283,18 @@ def _unkeyed_rows(
     start, end = _equal_ends(*exact)
     middles = [
         frame.with_row_index("row").slice(start, frame.height - start - end).with_columns(
-            pl.lit(side).alias("side")
+            pl.lit(is_new).alias("is_new")
         )
-        for side, frame in enumerate(exact)
+        for is_new, frame in zip((False, True), exact, strict=True)
     ]  # fmt: skip
-    rows = pl.col("row")
     groups = (
         pl.concat(middles)
         .group_by([str(place) for place in range(len(common))])
-        .agg(
-            rows.filter(pl.col("side") == 0).sort().alias("old"),
-            rows.filter(pl.col("side") == 1).sort().alias("new"),
-        )
+        .agg(pl.col("row"), pl.col("is_new").sum().alias("new"), pl.len().alias("all"))
+        .filter(pl.col("new") * 2 != pl.col("all"))
     )
-    removed, added = _surplus(groups, "old", "new"), _surplus(groups, "new", "old")
-    is_reordered = groups.height > 0 and not len(removed) and not len(added)
+    removed, added = _surplus(groups)
+    is_reordered = middles[0].height > 0 and not groups.height
     return removed, added, is_reordered
 
 
@@ -320,8 +317,20 @@ def _equal_run(differs: NDArray[np.bool_]) -> int:
     return int(differs.argmax()) if differs.any() else len(differs)
 
 
-def _surplus(groups: pl.DataFrame, mine: str, other: str) -> Rows:
-    """Return the rows beyond those that the other side has too, ascending."""
-    extra = groups.select(pl.col(mine).list.slice(pl.col(other).list.len())).to_series()
-    rows = extra.explode(empty_as_null=False, keep_nulls=False).to_numpy().astype(np.int64)
-    return np.sort(rows)
+def _surplus(groups: pl.DataFrame) -> tuple[Rows, Rows]:
+    """Return the rows that only the old side has, then those of the new, ascending.
+
+    A group lists its rows of the old table, then those of the new; the later ones are the surplus.
+    """
+    new, all_ = pl.col("new").cast(pl.Int64), pl.col("all").cast(pl.Int64)
+    old = all_ - new
+    of_old = pl.col("row").list.slice(new, old - new)
+    of_new = pl.col("row").list.slice(old * 2, new - old)
+    removed, added = (
+        groups.filter(is_more).select(extra).to_series().explode(empty_as_null=False)
+        for is_more, extra in ((old > new, of_old), (new > old, of_new))
+    )
+    return (
+        np.sort(removed.to_numpy().astype(np.int64)),
+        np.sort(added.to_numpy().astype(np.int64)),
+    )
