@@ -331,6 +331,18 @@ def test_what_a_value_means_does(one: pl.Series, two: pl.Series) -> None:
     assert table_digest(pl.DataFrame({"c": one})) != table_digest(pl.DataFrame({"c": two}))
 
 
+class Kelvin(pl.BaseExtension):
+    def __init__(self) -> None:
+        super().__init__("test.kelvin", pl.Float64, None)
+
+
+def test_an_extension_type_is_its_storage() -> None:
+    plain = pl.Series("t", [1.5, -0.0, NAN, None])
+    extended = plain.ext.to(Kelvin()).to_frame()
+    assert table_digest(extended) == table_digest(plain.to_frame())
+    assert type_text(extended.schema["t"]) == "double"
+
+
 def test_what_lies_under_a_null_does_not_matter() -> None:
     hidden = pl.DataFrame({"a": [1, 2], "l": [[1, 2], [3]]}).select(
         pl.when(pl.Series([True, False])).then(pl.struct("a", "l")).alias("s"),

@@ -41,6 +41,8 @@ def streams(values: pl.Series) -> Iterator[Stream]:
     Raises:
         InvalidInputError: a time lies outside the range of microseconds in 64 bits.
     """
+    if isinstance(values.dtype, pl.BaseExtension):
+        values = values.ext.storage()
     if values.null_count():
         yield b"V", _bits(values.is_not_null().to_numpy())
     dtype = values.dtype
@@ -49,7 +51,7 @@ def streams(values: pl.Series) -> Iterator[Stream]:
     elif dtype.is_float():
         yield b"F", _little(_floats(values))
     else:
-        yield from _READERS[type(dtype)](values) if type(dtype) in _READERS else _extension(values)
+        yield from _READERS[type(dtype)](values)
 
 
 def _little(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -157,10 +159,6 @@ def _struct(values: pl.Series) -> Iterator[Stream]:
 
 def _null(values: pl.Series) -> Iterator[Stream]:
     yield b"N", _count(len(values))
-
-
-def _extension(values: pl.Series) -> Iterator[Stream]:
-    return streams(values.ext.storage())
 
 
 _READERS: dict[type[pl.DataType], Callable[[pl.Series], Iterator[Stream]]] = {
