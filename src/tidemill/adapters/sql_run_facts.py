@@ -59,8 +59,9 @@ def write_run_opened(writer: BatchWriter, fact: RunOpened) -> bool:
     node = writer.node(fact.run)
     row = (
         fact.kind, fact.name, fact.project, *actor_columns(fact.actor),
-        microseconds(fact.opened_at), microseconds(fact.at), fact.parent, fact.because, fact.cause, fact.code,
-        fact.environment, fact.owner, json_text(fact.params),
+        microseconds(fact.opened_at), microseconds(fact.at),
+        fact.parent, fact.because, fact.cause, fact.code, fact.environment,
+        fact.owner, json_text(fact.params),
     )  # fmt: skip
     done = writer.session.execute(
         "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', NULL,"
