@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
 from tidemill.core.facts import AliasAt, Moved
 from tidemill.core.pointer import Pointer, parse_pointer
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Move, Ref, RefName, Version
+from tidemill.lineage.policies import judge_move
 from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import find_ref, opened
 
@@ -79,14 +82,9 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
 
     Raises:
         NotAllowedError: the policy is not met; names what is missing.
-        ConditionFailedError: somebody moved it meanwhile.
+        ConditionFailedError: somebody moved it, or changed its policy, meanwhile.
     """
-    if alias.isdigit() or not alias.replace("-", "").replace("_", "").isalnum():
-        raise InvalidInputError(
-            f"{alias!r} cannot be an alias", fix="use letters, digits, - and _, not only digits"
-        )
-    ref = find_ref(record, version.ref)
-    previous = ref.aliases.get(alias) if ref else None
+    previous = _alias_now(record, version, alias)
     if previous == version.number:
         return next(m for m in moves(record, version.ref) if m.alias == alias)
     if not because.strip():
@@ -94,6 +92,7 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
             f"moving {version.ref.kind}:{version.ref.name}@{alias} needs a reason",
             fix=f'add --because "..." ; it moves from {previous or "nowhere"} to {version.number}',
         )
+    policy_unchanged = judge_move(record, version, alias, verdicts)
     with opened(
         record, kind="move", name=f"{version.ref.name}@{alias}", at=at, because=because,
         cause=cause, parent=parent,
@@ -101,18 +100,23 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
         run.used(version.artifact, name=alias, source=version.run)
         for verdict in verdicts:
             run.used(verdict, name="verdict")
-        fact = Moved(
+        move = Move(
             ref=version.ref, alias=alias, number=version.number, previous=previous,
             actor=record.actor, at=run.opened.at, recorded_at=record.now(), because=because,
             run=run.id, verdicts=tuple(verdicts),
         )  # fmt: skip
-        run.add(fact)
-        run.require(AliasAt(ref=version.ref, alias=alias, number=previous))
-    return Move(
-        ref=fact.ref, alias=alias, number=fact.number, previous=previous, actor=fact.actor,
-        at=fact.at, recorded_at=fact.recorded_at, because=because, run=fact.run,
-        verdicts=fact.verdicts,
-    )  # fmt: skip
+        run.add(Moved(**msgspec.structs.asdict(move)))
+        run.require(AliasAt(ref=version.ref, alias=alias, number=previous), policy_unchanged)
+    return move
+
+
+def _alias_now(record: Record, version: Version, alias: str) -> int | None:
+    if alias.isdigit() or not alias.replace("-", "").replace("_", "").isalnum():
+        raise InvalidInputError(
+            f"{alias!r} cannot be an alias", fix="use letters, digits, - and _, not only digits"
+        )
+    ref = find_ref(record, version.ref)
+    return ref.aliases.get(alias) if ref else None
 
 
 def _wanted(record: Record, pointer: Pointer, ref: Ref) -> list[Version]:

@@ -141,7 +141,7 @@ class RunDraft:
                     tuple(dict.fromkeys(self._objects)),
                 )
             except ConditionFailedError as error_:
-                if not isinstance(error_.condition, RefAt) or attempt == ATTEMPTS - 1:
+                if error_.condition not in conditions or attempt == ATTEMPTS - 1:
                     raise
             else:
                 return

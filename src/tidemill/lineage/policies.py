@@ -1,0 +1,117 @@
+"""Policies: what the move of an alias needs, judged here whoever asks, a trigger too.
+
+The policy of `model:delay@champion` is the newest version of `policy:model.delay.champion`. Which
+version was judged is a condition of the move's commit, so a policy that changes meanwhile makes the
+move fail instead of slipping through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import NotAllowedError
+from tidemill.core.facts import Condition, RefAt
+from tidemill.core.policy import Policy
+from tidemill.core.query import Note, Query, Where
+from tidemill.core.ref import RefName, Version
+from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
+from tidemill.lineage.writing import find_ref, newest_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.run import Scalar
+    from tidemill.lineage.record import Record
+
+VERDICT = "verdict"
+APPROVAL = "approval"
+
+
+def policy_ref(ref: RefName, alias: str) -> RefName:
+    """Return the ref that holds the policy of an alias."""
+    return RefName(kind="policy", project=ref.project, name=f"{ref.kind}.{ref.name}.{alias}")
+
+
+def approval_key(alias: str, actor: str) -> str:
+    """Return the key of the note by which an actor approves that a version gets an alias."""
+    return f"{APPROVAL}:{alias}:{actor}"
+
+
+def current_policy(record: Record, ref: RefName, alias: str) -> tuple[Policy, Condition]:
+    """Return the policy of an alias and the condition that it is still this one."""
+    held_by = policy_ref(ref, alias)
+    newest = newest_version(record, held_by)
+    if isinstance(newest, Version):
+        policy = read_value(record, find_artifact(record, newest.artifact), Policy)
+        return policy, RefAt(ref=held_by, number=newest.number)
+    is_empty = find_ref(record, held_by) is None
+    return Policy(alias=alias), RefAt(ref=held_by, number=None if is_empty else 0)
+
+
+def judge_move(
+    record: Record, version: Version, alias: str, verdicts: Sequence[ArtifactId]
+) -> Condition:
+    """Return the condition under which a version may get an alias.
+
+    Raises:
+        NotAllowedError: the policy wants another actor, a verdict or an approval that is missing.
+    """
+    policy, condition = current_policy(record, version.ref, alias)
+    name = f"{version.ref.kind}:{version.ref.name}"
+    if policy.actors and not {str(record.actor), record.actor.name} & set(policy.actors):
+        raise NotAllowedError(
+            f"{record.actor} may not move {name}@{alias}; its policy names "
+            f"{', '.join(policy.actors)}",
+            fix=f"ask one of them, or tidemill policy set {name} {alias} --actor {record.actor}",
+        )
+    states = verdict_states(record, version.artifact, verdicts)
+    for check in policy.verdicts:
+        state = states.get(check, "not_run")
+        if state not in {"pass", "warn"}:
+            raise NotAllowedError(
+                f"{name}@{version.number} may not become @{alias}: its check {check!r} says "
+                f"{str(state).replace('_', ' ')}",
+                fix=f"tidemill check {name}@{version.number}",
+            )
+    given = _approvals(record, version, alias)
+    if len(given) < policy.approvals:
+        raise NotAllowedError(
+            f"{name}@{version.number} needs {policy.approvals} approvals for @{alias}, by others "
+            f"than who moves it; it has {len(given)}",
+            fix=f"tidemill approve {name}@{version.number} {alias} --because ...",
+        )
+    return condition
+
+
+def verdict_states(
+    record: Record, artifact: ArtifactId, also: Sequence[ArtifactId] = ()
+) -> dict[str, Scalar]:
+    """Return the newest state of each check on an artifact, by the check's name."""
+    edges = record.ports.ledger.edges([artifact], "down", 2)
+    judging = {edge.run for edge in edges if edge.role == "used" and edge.artifact == artifact}
+    made = sorted(
+        (edge.run, edge.artifact) for edge in edges if edge.role == "made" and edge.run in judging
+    )
+    ordered = [identity for _, identity in made] + list(also)
+    known = find_artifacts(record, ordered) if ordered else {}
+    states: dict[str, Scalar] = {}
+    for identity in ordered:
+        found = known.get(identity)
+        if found is not None and found.kind == VERDICT:
+            states |= _state(found.summary)
+    return states
+
+
+def _state(summary: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {str(summary.get("check", "")): summary.get("state")}
+
+
+def _approvals(record: Record, version: Version, alias: str) -> set[str]:
+    subject = f"{version.ref}@{version.number}"
+    where = (
+        Where("subject", "=", subject),
+        Where("key", "prefix", approval_key(alias, "")),
+    )
+    notes = record.ports.ledger.find(Query(Note, where=where))
+    return {str(note.actor) for note in notes if note.text and note.actor != record.actor}
