@@ -128,10 +128,7 @@ def test_the_newest_value_is_of_the_greatest_event_then_arrival_among_known_rows
             assert answer is None
         else:
             tied = [e["amount"] for e in known if (e["at"], e["seen_at"]) == best]
-            assert any(
-                answer is v or answer == v or (v is not None and answer is not None and v != v)
-                for v in tied
-            )
+            assert repr(answer) in map(repr, tied)
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,10 +173,8 @@ def test_a_row_asked_in_another_time_zone_gets_the_value_of_the_same_instant() -
 
 
 def test_a_view_whose_function_lacks_a_column_says_which_and_what_there_is() -> None:
-    with pytest.raises(InvalidInputError, match="'amount'.*\n.*gives _row, who"):
-        view_values(
-            activity, frame([]).drop("amount").lazy(), asking([("a", 1)]), "at"
-        )
+    with pytest.raises(InvalidInputError, match=r"'amount'[^_]*gives _row, who"):
+        view_values(activity, frame([]).drop("amount").lazy(), asking([("a", 1)]), "at")
 
 
 def test_an_asked_row_without_a_time_is_refused() -> None:

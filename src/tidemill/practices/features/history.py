@@ -163,7 +163,7 @@ def _feature(
         rows = timeline.latest(*query, ttl_us=feature.window_us)
         found = rows >= 0
         found[found] = column.is_valid[rows[found]]
-        values = np.zeros(len(rows), dtype=column.values.dtype)
+        values = np.zeros_like(column.values, shape=len(rows))
         values[found] = column.values[rows[found]]
         return _series(name, values, found, column.dtype)
     window = timeline.window(feature.window_us)
@@ -177,7 +177,7 @@ def _feature(
     if feature.kind == "total":
         if column.dtype != "float":
             return _series(name, total, found, "int")
-        scaled: NDArray[np.float64] = total / scale
+        scaled = (total / scale).astype(np.float64)
         return _series(name, scaled, found, "float")
     mean: NDArray[np.float64] = total / np.maximum(counted, 1) / scale
     return _series(name, mean, found, "float")
@@ -207,7 +207,7 @@ def _times(spec: ViewSpec, events: pl.DataFrame, name: str) -> NDArray[np.int64]
     if not name:
         return np.full(events.height, ALWAYS_US, dtype=np.int64)
     series = events[name]
-    if series.dtype == pl.Date:
+    if series.dtype in {pl.Date, pl.Null}:
         series = series.cast(pl.Datetime("us", "UTC"))
     if not isinstance(series.dtype, pl.Datetime):
         raise InvalidInputError(

@@ -22,10 +22,10 @@ from tidemill.practices.features.history import (
     history_of,
     values_at,
 )
-from tidemill.practices.features.packing import Dtypes, pack, unpack
+from tidemill.practices.features.packing import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -33,10 +33,18 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
     from tidemill.practices.features.declare import FeatureView, ViewSpec
 
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """How a table's rows lie: types of its value columns, and which of its keys are numbers."""
+
+    columns: dict[str, str]
+    whole_keys: tuple[str, ...]
+
+
 LAG_US = 2 * 86_400 * 1_000_000
 """How far behind the newest write a reader may ask and still get the exact value."""
 
-_DTYPES = b"\x00dtypes"
+_LAYOUT = b"\x00layout"
 _BATCH = b"\x00batch:"
 _LEASE_S, _WAIT_S = 30.0, 10.0
 
@@ -50,13 +58,17 @@ def replace_rows(record: Record, view: FeatureView, source: pl.LazyFrame, at: da
     """Fill the store with the rows of a source that were known at `at`; returns the entities."""
     table = table_of(view)
     with _sole_writer(record, table):
-        events = event_rows(view, source)
+        given = event_rows(view, source)
+        whole = tuple(name for name in view.spec.entity if given.schema[name].is_integer())
+        events = _with_keys_of(view.spec, given, whole)
         (codes,), keys = entity_codes(view.spec, events)
         history = history_of(view, events, codes)
         known = history.take(history.known_us <= microseconds(at))
         values = _packed_by_entity(view.spec, known, keys, microseconds(at))
+        columns = {name: column.dtype for name, column in history.columns.items()}
+        layout = msgspec.json.encode(Layout(columns=columns, whole_keys=whole))
         record.ports.online.clear(table)
-        record.ports.online.write(table, {_DTYPES: _dtypes_of(history), **values})
+        record.ports.online.write(table, {_LAYOUT: layout, **values})
     return len(values)
 
 
@@ -73,11 +85,11 @@ def add_rows(
         (seen,) = record.ports.online.read(table, [marker])
         if batch and seen is not None:
             return 0
-        dtypes = _stored_dtypes(record, view)
-        events = event_rows(view, rows.lazy())
+        layout = _stored_layout(record, view)
+        events = _with_keys_of(view.spec, event_rows(view, rows.lazy()), layout.whole_keys)
         (codes,), keys = entity_codes(view.spec, events)
-        arrived = _as_stored(view.spec, history_of(view, events, codes), dtypes)
-        stored = unpack(record.ports.online.read(table, _keys(view.spec, keys)), dtypes)
+        arrived = _as_stored(view.spec, history_of(view, events, codes), layout.columns)
+        stored = unpack(record.ports.online.read(table, _keys(view.spec, keys)), layout.columns)
         merged = _joined(stored, arrived)
         values = _packed_by_entity(view.spec, merged, keys, microseconds(at))
         record.ports.online.write(table, values | ({marker: b"1"} if batch else {}))
@@ -97,9 +109,10 @@ def read_history(
     record: Record, view: FeatureView, asked: pl.DataFrame
 ) -> tuple[History, NDArray[np.int64]]:
     """Return the stored rows of the asked entities, and each asked row's entity number."""
-    (codes,), keys = entity_codes(view.spec, asked)
+    layout = _stored_layout(record, view)
+    (codes,), keys = entity_codes(view.spec, _with_keys_of(view.spec, asked, layout.whole_keys))
     values = record.ports.online.read(table_of(view), _keys(view.spec, keys))
-    return unpack(values, _stored_dtypes(record, view)), codes
+    return unpack(values, layout.columns), codes
 
 
 def _vectors(
@@ -112,21 +125,30 @@ def _vectors(
     return values_at(view.spec, history, codes, at_us)
 
 
-def _stored_dtypes(record: Record, view: FeatureView) -> Dtypes:
-    (stored,) = record.ports.online.read(table_of(view), [_DTYPES])
+def _stored_layout(record: Record, view: FeatureView) -> Layout:
+    (stored,) = record.ports.online.read(table_of(view), [_LAYOUT])
     if stored is None:
         raise NotFoundError(
             f"the feature view {view.name} is not in the online store as it is defined now",
             fix=f"tidemill view materialize {view.name}",
         )
-    return msgspec.json.decode(stored, type=dict[str, str])
+    return msgspec.json.decode(stored, type=Layout)
 
 
-def _dtypes_of(history: History) -> bytes:
-    return msgspec.json.encode({name: c.dtype for name, c in history.columns.items()})
+def _with_keys_of(spec: ViewSpec, asked: pl.DataFrame, whole: tuple[str, ...]) -> pl.DataFrame:
+    """Return the rows with keys of the stored types: a command line knows only text."""
+    try:
+        return asked.with_columns(
+            pl.col(name).cast(pl.Int64 if name in whole else pl.String) for name in spec.entity
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InvalidInputError(
+            f"a key of the view {spec.name} has another type than in the store: {error}",
+            fix=f"give whole numbers for {', '.join(whole) or 'none'}, text for others",
+        ) from None
 
 
-def _as_stored(spec: ViewSpec, arrived: History, dtypes: Dtypes) -> History:
+def _as_stored(spec: ViewSpec, arrived: History, dtypes: Mapping[str, str]) -> History:
     for name, dtype in dtypes.items():
         column = arrived.columns[name]
         if column.dtype != dtype and column.is_valid.any():

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Dtypes = dict[str, str]
-"""Value columns in the view's order, and their types."""
-
 _FIXED = 4
 _COUNT_BYTES = 4
 

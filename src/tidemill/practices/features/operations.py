@@ -1,0 +1,259 @@
+"""What can be done with feature views: put them into the online store, feed it, ask it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.operation import Kind, Operation
+from tidemill.core.ref import RefName
+from tidemill.core.text import table
+from tidemill.lineage.artifacts import put_value, read_value
+from tidemill.lineage.suggestions import closest
+from tidemill.lineage.writing import opened
+from tidemill.practices.features.declare import FeatureView, ViewSpec
+from tidemill.practices.infrastructure.project import declared, object_path
+from tidemill.practices.versioning.data import open_data, scan_data
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from tidemill.core.artifact import Artifact
+    from tidemill.core.run import Scalar
+    from tidemill.lineage.record import Record
+
+
+class ViewDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a view: its values, where its function is, and the identity of both."""
+
+    spec: ViewSpec
+    path: str
+    digest: str
+
+    def __str__(self) -> str:
+        rows = [[name, f.kind, f.column, _hours(f.window_us)] for name, f in self.spec.features]
+        head = f"data:{self.spec.source} by {', '.join(self.spec.entity)}, code {self.path}"
+        return f"{head}\n{table(['feature', 'is', 'of', 'over'], rows)}"
+
+
+class Materialized(msgspec.Struct, frozen=True, kw_only=True):
+    """One view in the online store: from which version, for how many entities, as known when."""
+
+    view: str
+    source: str
+    entities: int
+    at: datetime
+
+
+class MaterializedViews(msgspec.Struct, frozen=True, kw_only=True):
+    """All views that were put into the online store."""
+
+    views: tuple[Materialized, ...]
+
+    def __str__(self) -> str:
+        return table(
+            ["view", "from", "entities", "as known at"],
+            [[v.view, v.source, v.entities, v.at.isoformat()] for v in self.views],
+        )
+
+
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
+    """Event rows that were added to the online store; 0 when the batch was there already."""
+
+    view: str
+    rows: int
+    batch: str
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} event rows added to {self.view} (batch {self.batch or '-'})"
+
+
+class Vectors(msgspec.Struct, frozen=True, kw_only=True):
+    """Features of asked rows: `frame` is a Polars frame of one row each, one column a feature."""
+
+    frame: Any
+
+    def __repr__(self) -> str:
+        return repr(self.frame)
+
+
+class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The features of one entity at one time, by name."""
+
+    at: datetime
+    values: dict[str, float | int | bool | None]
+
+    def __str__(self) -> str:
+        return table(["feature", "value"], [[name, value] for name, value in self.values.items()])
+
+
+def find_views(record: Record, names: tuple[str, ...] = ()) -> list[FeatureView]:
+    """Return views that the project declares, by name; none named: all of them.
+
+    Raises:
+        NotFoundError: no such view is declared; names the closest.
+    """
+    known = declared(record, FeatureView)
+    for name in names:
+        if name not in known:
+            near = closest(name, list(known))
+            raise NotFoundError(
+                f"the project declares no feature view {name!r}",
+                fix=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
+            )
+    return [known[name] for name in names or known]
+
+
+def materialize_views(record: Record, *views: str, at: datetime | None = None) -> MaterializedViews:
+    """Put feature views into the online store, from the newest data, as known at a time.
+
+    Args:
+        views: names of views; none: all that the project declares.
+        at: effective time; rows that were not known by then are left out.
+    """
+    from tidemill.practices.features.online import replace_rows  # noqa: PLC0415 - brings NumPy
+
+    moment = record.moment(at)
+    done = []
+    for view in find_views(record, views):
+        record.tell.progress(f"materializing {view.name}")
+        data = open_data(record, f"data:{view.spec.source}", at=moment)
+        with opened(record, kind="materialization", name=view.name, at=moment) as run:
+            definition = put_view(record, view)
+            run.used(data.version.artifact, name="source", source=data.version.run)
+            run.made(definition, name="view")
+            run.version(view_ref(record, view.name), definition)
+            source = scan_data(record, str(data.version))
+            entities = replace_rows(record, view, source, moment)
+            run.figure("entities", entities)
+        done.append(
+            Materialized(
+                view=view.name, source=str(data.version), entities=entities, at=moment
+            )
+        )  # fmt: skip
+    return MaterializedViews(views=tuple(done))
+
+
+def push_rows(
+    record: Record, view: str, source: object, *, batch: str = "", at: datetime | None = None
+) -> Pushed:
+    """Add rows that have just arrived to a view in the online store.
+
+    Args:
+        view: name of the view.
+        source: file or frame with rows of the view's source.
+        batch: a name of this delivery; the same name again adds nothing.
+        at: effective time of the arrival.
+    """
+    from tidemill.practices.features.online import add_rows  # noqa: PLC0415 - brings NumPy
+
+    (declared_view,) = find_views(record, (view,))
+    rows = add_rows(record, declared_view, _frame(record, source), record.moment(at), batch)
+    return Pushed(view=view, rows=rows, batch=batch)
+
+
+def vectors(
+    record: Record, asked: object, *, views: tuple[str, ...] = (), time: str = "at"
+) -> Vectors:
+    """Return the features of many rows from the online store, each at its own time.
+
+    Args:
+        asked: a frame with the entity columns and the time.
+        views: names of views; none: all that the project declares.
+        time: name of the time column.
+    """
+    from tidemill.practices.features.online import read_vectors  # noqa: PLC0415 - brings NumPy
+    from tidemill.practices.features.point_in_time import check_asked  # noqa: PLC0415
+
+    frame, found = _frame(record, asked), find_views(record, views)
+    for view in found:
+        check_asked(view, frame, time)
+    return Vectors(frame=read_vectors(record, found, frame, time))
+
+
+def get_features(
+    record: Record, *views: str, entity: tuple[str, ...], at: datetime | None = None
+) -> FeatureAnswer:
+    """Read the features of one entity from the online store.
+
+    Args:
+        views: names of views; none: all whose keys are given.
+        entity: keys as NAME=VALUE, repeated.
+        at: effective time at which the values are asked for.
+    """
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    keys = dict(_pair(text) for text in entity)
+    found = [
+        view for view in find_views(record, views) if views or set(view.spec.entity) <= keys.keys()
+    ]
+    moment = record.moment(at)
+    asked = pl.DataFrame({**{name: [value] for name, value in keys.items()}, "at": [moment]})
+    values = vectors(record, asked, views=tuple(view.name for view in found))
+    return FeatureAnswer(at=moment, values=values.frame.row(0, named=True))
+
+
+def view_ref(record: Record, name: str) -> RefName:
+    """Return the ref under which a view's definitions are versions."""
+    return RefName(kind="view", project=record.project, name=name)
+
+
+def put_view(record: Record, view: FeatureView) -> Artifact:
+    """Store a view's definition as an artifact."""
+    definition = ViewDefinition(spec=view.spec, path=object_path(view.function), digest=view.digest)
+    summary: dict[str, Scalar] = {"source": view.spec.source, "features": len(view.spec.features)}
+    return put_value(record, "view", definition, summary=summary)
+
+
+def show_view(record: Record, artifact: Artifact) -> ViewDefinition:
+    """Return a view's definition as it was kept."""
+    return read_value(record, artifact, ViewDefinition)
+
+
+def _frame(record: Record, source: object) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    if isinstance(source, pl.DataFrame):
+        return source
+    return pl.concat(list(record.ports.sources.open(source).batches()))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInputError(f"{text!r} is not NAME=VALUE", fix="write --entity user_id=7")
+    return name, value
+
+
+def _hours(window_us: int) -> str:
+    days = window_us / 86_400_000_000
+    if days > 1e6:
+        return "always"
+    return f"{days:g}d" if days >= 1 else f"{days * 24:g}h"
+
+
+OPERATIONS = (
+    Operation(
+        function=materialize_views,
+        command=("view", "materialize"),
+        role="contributor",
+        examples=("tidemill view materialize --at 2013-04-01",),
+    ),
+    Operation(
+        function=push_rows,
+        command=("view", "push"),
+        role="contributor",
+        examples=("tidemill view push plane_history landings.csv --batch 2013-04-01",),
+    ),
+    Operation(
+        function=get_features,
+        command=("view", "get"),
+        examples=("tidemill view get --entity tailnum=N14228 --at 2013-04-01T12:00",),
+    ),
+    Operation(function=vectors, command=("view", "vectors"), faces=("python",)),
+)
+KINDS = (Kind(name="view", what="a feature view's definition", show=show_view),)
