@@ -111,8 +111,11 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path) -> None:
         acknowledged |= {process.stdout.readline().strip() for _ in range(40)}
     for process in processes:
         process.send_signal(signal.SIGKILL)
-        out, _ = process.communicate()
-        acknowledged |= {line for line in out.split() if len(line) == 32}
+        acknowledged |= {line for line in process.stdout.read().split() if len(line) == 32}
+        process.stderr.read()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
     ledger = SqliteLedger(path, SystemClock())
     found = {run.id for run in ledger.find(Query(Run, limit=1_000_000))}
     assert acknowledged <= found

@@ -142,9 +142,10 @@ def _block(row: Row) -> Block:
 
 
 def _entry(row: Row) -> Entry:
+    payload = row[6].encode() if isinstance(row[6], str) else row[6]  # by a foreign tool
     return Entry(
         block=row[0], position=row[1], kind=row[2], subject=row[3], digest=row[4], salt=row[5],
-        payload=row[6],
+        payload=payload,
     )  # fmt: skip
 
 

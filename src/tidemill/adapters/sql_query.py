@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tidemill.adapters.sql_fields import SHAPES, Column, Shape
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.core.query import Order, Query, Where, sort_keys
 from tidemill.core.times import microseconds
 
@@ -29,11 +29,18 @@ def find(session: Session, dialect: Dialect, query: Query[T]) -> list[T]:
 
     Raises:
         InvalidInputError: a type, field, operator or value that the ledger does not know.
+        CorruptError: a row holds what we never write.
     """
     shape = shape_of(query.result)
     sql, parameters = compiled(shape, dialect, query)
     build = shape.build
-    return [build(row) for row in session.execute(sql, parameters).fetchall()]
+    try:
+        return [build(row) for row in session.execute(sql, parameters).fetchall()]
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise CorruptError(
+            f"a {query.result.__name__} in the record cannot be read: {error}",
+            fix="somebody changed the database by hand: restore it from a copy",
+        ) from error
 
 
 def shape_of(result: type) -> Shape:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tidemill.ports.ledger import Ledger
 
 PAGE_ROWS = 5000
+_NEWEST_FIRST = Order("sequence", descending=True)
 ROUNDS = 5
 """How often a record that grows during its audit is caught up with."""
 
@@ -82,20 +83,28 @@ class _Chain:
 
     def read(self) -> bool:
         """Read on to the journal's end; return whether there was anything new."""
-        before = self.blocks
-        newer = Where("sequence", ">", self._sequence) if before else Where("sequence", "!=", None)
-        blocks = Query(Block, where=(newer,), order=(Order("sequence"),), limit=PAGE_ROWS)
-        after = (Where("block", ">", self._sequence),) if before else ()
-        entries = _Groups(every(self._ledger, Query(Entry, where=after, limit=PAGE_ROWS)))
-        for block in every(self._ledger, blocks):
+        unread = Where("block", ">", self._sequence)
+        # Entries first, the newest block after them: an entry seen here has its block there.
+        strays = self._ledger.find(Query(Entry, where=(unread,), limit=100))
+        newest = self._ledger.find(Query(Block, order=(_NEWEST_FIRST,), limit=1))
+        if not newest or newest[0].sequence <= self._sequence:
+            for stray in strays:
+                self._tell(f"block {stray.block}", "is missing, but has entries")
+            return False
+        self._read_to(newest[0].sequence, is_first=self.blocks == 0)
+        return True
+
+    def _read_to(self, last: int, *, is_first: bool) -> None:
+        def unread(field: str) -> tuple[Where, ...]:
+            end = Where(field, "<=", last)
+            return (end,) if is_first else (Where(field, ">", self._sequence), end)
+
+        blocks = every(self._ledger, Query(Block, where=unread("sequence"), limit=PAGE_ROWS))
+        entries = _Groups(every(self._ledger, Query(Entry, where=unread("block"), limit=PAGE_ROWS)))
+        for block in blocks:
             for stray in entries.before(block.sequence):
                 self._tell(f"block {stray.block}", "is missing, but has entries")
             self._take(block, list(entries.of(block.sequence)))
-        if self.blocks == before:
-            # Read before the blocks were found to be none: these entries have no block.
-            for stray in entries.before(None):
-                self._tell(f"block {stray.block}", "is missing, but has entries")
-        return self.blocks > before
 
     def _tell(self, where: str, what: str) -> None:
         if not self.problems or (self.problems[-1].where, self.problems[-1].what) != (where, what):
@@ -104,8 +113,7 @@ class _Chain:
     def _take(self, block: Block, entries: Sequence[Entry]) -> None:
         where = f"block {block.sequence}"
         if block.sequence != self._sequence + 1:
-            lost = f"{self._sequence + 1} to {block.sequence - 1}"
-            self._tell(where, f"follows block {self._sequence}: blocks {lost} are missing")
+            self._tell(where, f"comes right after block {self._sequence}: blocks are missing")
         if block.previous != self.head:
             self._tell(where, "does not follow from the block before it: one of them was changed")
         if block.hash != block_hash(
@@ -146,9 +154,9 @@ class _Groups:
         self._entries = entries
         self._next = next(entries, None)
 
-    def before(self, sequence: int | None) -> Iterator[Entry]:
-        """Yield entries of blocks before `sequence`; None: all that are left."""
-        while self._next and (sequence is None or self._next.block < sequence):
+    def before(self, sequence: int) -> Iterator[Entry]:
+        """Yield the entries of blocks before this one."""
+        while self._next and self._next.block < sequence:
             yield self._next
             self._next = next(self._entries, None)
 
