@@ -6,7 +6,7 @@ Both sides make a `History` and ask it the same questions, so their values are t
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -163,7 +163,7 @@ def _feature(
         rows = timeline.latest(*query, ttl_us=feature.window_us)
         found = rows >= 0
         found[found] = column.is_valid[rows[found]]
-        values = np.zeros_like(column.values, shape=len(rows))
+        values: NDArray[Any] = np.zeros_like(column.values, shape=len(rows))
         values[found] = column.values[rows[found]]
         return _series(name, values, found, column.dtype)
     window = timeline.window(feature.window_us)
