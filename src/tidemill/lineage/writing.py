@@ -80,8 +80,12 @@ class RunDraft:
         self._is_announced = False
 
     def announce(self) -> None:
-        """Put the opening into the record now: for long runs, which then can be seen and lost."""
-        self._commit((self.opened,), (), ())
+        """Put the opening, and what was collected so far, into the record now.
+
+        For long runs, which then can be seen and lost.
+        """
+        self._commit((self.opened, *self._facts), (), tuple(dict.fromkeys(self._objects)))
+        self._facts = []
         self._is_announced = True
 
     def used(self, artifact: ArtifactId, *, name: str = "", source: RunId | None = None) -> None:

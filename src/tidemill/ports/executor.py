@@ -18,8 +18,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact: ArtifactId
     codec: str
+    kind: str = "value"
     manifest: Digest | None = None
     inline: bytes | None = None
+    objects: tuple[Digest, ...] = ()
+    """Objects that it needs besides its manifest: fragments of a table, files of a model."""
     size_bytes: int = 0
     summary: Mapping[str, str | int | float | bool | None] = {}
 
@@ -34,7 +37,7 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     arguments: Mapping[str, object]
     """Parameters by name; where a value is handed on, a `Value` spelled as builtins."""
     outputs: tuple[str, ...]
-    """Codec asked for by each output, "" to choose by value."""
+    """Name of each output; with more than one, the step returns a tuple of as many."""
     seed: int
     threads: int
     timeout_s: float
@@ -68,6 +71,10 @@ class Executor(Protocol):
 
     def poll(self, timeout_s: float) -> list[StepOutcome]:
         """Return what ended, waiting at most `timeout_s` for the first."""
+        ...
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what steps have printed since the last call: order and line, oldest first."""
         ...
 
     def cancel(self, order: str) -> None:

@@ -66,6 +66,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def owner(self) -> str:
+        """Return this process as an owner of leases and runs: machine, boot, process, start."""
+        ...
+
     def lease(self, key: str, owner: str, ttl_s: float) -> Lease:
         """Take a lease that is free, expired, held by `owner`, or whose local owner has died.
 

@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from tidemill.adapters import sql_coordination
-from tidemill.adapters.local.process import is_alive
+from tidemill.adapters.local.process import is_alive, process_owner
 from tidemill.adapters.sql_commit import write_batches
 from tidemill.adapters.sql_dialect import Dialect
 from tidemill.adapters.sql_graph import keys_with, walk
@@ -98,6 +98,10 @@ class SqliteLedger:
         """Walk the graph breadth first and return the edges met, each once."""
         with self._connections.reading() as connection, _snapshot(connection):
             return walk(connection, SQLITE, ids, direction, depth)
+
+    def owner(self) -> str:
+        """Return this process as an owner of leases and runs."""
+        return process_owner()
 
     def lease(self, key: str, owner: str, ttl_s: float) -> Lease:
         """Take a lease; see the port."""
