@@ -1,0 +1,142 @@
+"""From the tensors of a request to the columns that a model takes, as its signature says."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidemill.wire.open_inference import FLOATS, INTEGERS, PREDICTION_ID, RequestError, Tensor
+from tidemill.wire.prediction_block import LoggedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tidemill.core.signature import Field, Signature
+    from tidemill.wire.open_inference import InferenceRequest
+    from tidemill.wire.prediction_block import Role
+
+_ACCEPTED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(FLOATS, (*FLOATS, *INTEGERS)),
+    **dict.fromkeys(INTEGERS, INTEGERS),
+    "BOOL": ("BOOL",),
+    "BYTES": ("BYTES",),
+}
+"""Datatypes of tensors that a field of a datatype takes: those that lose nothing."""
+
+
+def request_columns(signature: Signature, request: InferenceRequest) -> tuple[LoggedColumn, ...]:
+    """Return the context and input columns of a request, in the signature's order.
+
+    Numbers are float64 or int64, text is objects; optional context that was not sent is missing
+    in every row.
+
+    Raises:
+        RequestError: 400, naming the tensor that is unknown, missing or of the wrong type.
+    """
+    known = {field.name: field for field in (*signature.inputs, *signature.context)}
+    for name in request.tensors:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {_listed(known)}"
+            raise RequestError(400, f"the model has no input {name!r}{hint}")
+    _require(signature, request.tensors)
+    columns = [_column(field, "context", request) for field in signature.context]
+    return (*columns, *(_column(field, "input", request) for field in signature.inputs))
+
+
+def model_inputs(columns: Sequence[LoggedColumn]) -> dict[str, NDArray[Any]]:
+    """Return the input columns as arrays for the model: missing numbers are NaN, text None."""
+    return {
+        column.name: _with_nan(column) for column in columns if column.role == "input"
+    }  # fmt: skip
+
+
+def require_outputs(signature: Signature, wanted: Sequence[str]) -> None:
+    """Check the names of the outputs that a request wants.
+
+    Raises:
+        RequestError: 400, naming one that does not exist.
+    """
+    known = [*(field.name for field in signature.outputs), PREDICTION_ID]
+    for name in wanted:
+        if name not in known:
+            raise RequestError(
+                400, f"the model has no output {name!r}; it gives {', '.join(known)}"
+            )
+
+
+def _require(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
+    for field in signature.inputs:
+        if field.name not in tensors:
+            raise RequestError(
+                400, f"tensor {field.name!r} ({field.datatype}) is missing; send null for a row "
+                "whose value is not known",
+            )  # fmt: skip
+    for field in signature.context:
+        is_needed = not field.is_optional or field.name in (signature.time, signature.row_key)
+        if is_needed and field.name not in tensors:
+            raise RequestError(
+                400, f"tensor {field.name!r} ({field.datatype}) is missing; it is logged with "
+                "each prediction, so that labels find it",
+            )  # fmt: skip
+
+
+def _column(field: Field, role: Role, request: InferenceRequest) -> LoggedColumn:
+    tensor = request.tensors.get(field.name)
+    if tensor is None:
+        return LoggedColumn(
+            name=field.name, role=role, values=_absent(field, request.rows),
+            valid=np.zeros(request.rows, dtype=np.bool_),
+        )  # fmt: skip
+    if tensor.datatype not in _ACCEPTED[field.datatype]:
+        raise RequestError(
+            400, f"tensor {field.name!r} is {tensor.datatype}, the model takes {field.datatype}"
+        )
+    if tensor.valid is not None and not field.is_optional:
+        row = int(np.argmin(tensor.valid))
+        raise RequestError(400, f"tensor {field.name!r}, row {row}: null, but a value is needed")
+    return LoggedColumn(
+        name=field.name, role=role, values=_typed(field, tensor), valid=tensor.valid
+    )
+
+
+def _typed(field: Field, tensor: Tensor) -> NDArray[Any]:
+    values: NDArray[Any] = tensor.values
+    if field.datatype in FLOATS:
+        return values.astype(np.float64, copy=False)
+    if field.datatype not in INTEGERS:
+        return values
+    limits = np.iinfo(field.datatype.lower())
+    high = min(limits.max, np.iinfo(np.int64).max)
+    if field.datatype != tensor.datatype or limits.max > high:
+        outside = (values > high) | (values < limits.min)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise RequestError(
+                400, f"tensor {field.name!r}, row {row}: {values[row]} is no {field.datatype}"
+            )
+    return values.astype(np.int64, copy=False)
+
+
+def _absent(field: Field, rows: int) -> NDArray[Any]:
+    if field.datatype == "BYTES":
+        return np.full(rows, None, dtype=object)
+    if field.datatype == "BOOL":
+        return np.zeros(rows, dtype=np.bool_)
+    return np.zeros(rows, dtype=np.float64 if field.datatype in FLOATS else np.int64)
+
+
+def _with_nan(column: LoggedColumn) -> NDArray[Any]:
+    if column.valid is None or column.values.dtype.kind == "O":
+        return column.values
+    values = column.values.astype(np.float64)
+    values[~column.valid] = np.nan
+    return values
+
+
+def _listed(known: Mapping[str, Field]) -> str:
+    return ", ".join(list(known)[:20]) + (" ..." if len(known) > 20 else "")
