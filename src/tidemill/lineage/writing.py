@@ -82,11 +82,18 @@ class RunDraft:
     def announce(self) -> None:
         """Put the opening, and what was collected so far, into the record now.
 
-        For long runs, which then can be seen and lost.
+        For long runs, which then can be seen and lost. What `require` asked for so far is judged
+        now: a cause's key that must be free lets one run open, whoever else tries.
         """
-        self._commit((self.opened, *self._facts), (), tuple(dict.fromkeys(self._objects)))
-        self._facts = []
+        objects = tuple(dict.fromkeys(self._objects))
+        self._commit((self.opened, *self._facts), tuple(self._conditions), objects)
+        self._facts, self._conditions = [], []
         self._is_announced = True
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether the run is in the record already."""
+        return self._is_announced
 
     def used(self, artifact: ArtifactId, *, name: str = "", source: RunId | None = None) -> None:
         """Say that the run used an artifact, and the run that it took it from."""
@@ -264,7 +271,7 @@ def opened(  # noqa: PLR0913 - the attributes of a run
         draft.fail("cancelled", str(error) or "interrupted")
         raise
     except ConflictError:
-        if announce:
+        if draft.is_announced:
             draft.fail("failed", "lost a race")
         raise
     except TidemillError as error:
