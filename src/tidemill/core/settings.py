@@ -30,6 +30,9 @@ KNOWN: Mapping[str, Known] = {
     "project.name": Known(default="", what="name of the project; default: its folder's name"),
     "project.owner": Known(default="", what="owner of new refs: a person or team:NAME"),
     "project.code": Known(default=".", what="folder of the project's own Python modules"),
+    "project.modules": Known(
+        default="", what="the project's modules, by comma; default: those that import tidemill"
+    ),
     "record.ledger": Known(default=".tidemill/ledger.db", what="where the record is kept"),
     "record.objects": Known(default=".tidemill/objects", what="where bytes are kept"),
     "run.workers": Known(default=2, what="steps that run at the same time"),

@@ -1,0 +1,1 @@
+"""The composition root and every entry point; alone chooses adapters."""

@@ -1,0 +1,1 @@
+"""One folder a practice, a vertical slice each: model, operations, services, checks."""

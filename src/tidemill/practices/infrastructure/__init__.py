@@ -1,0 +1,1 @@
+"""Compute and environments as code; the project itself: init, config, status."""
