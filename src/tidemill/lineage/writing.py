@@ -131,6 +131,10 @@ class RunDraft:
         """Add any other facts to the run's commit."""
         self._facts += facts
 
+    def needs(self, *objects: Digest) -> None:
+        """Make the run's commit depend on objects that are stored already."""
+        self._objects += objects
+
     def require(self, *conditions: Condition) -> None:
         """Make the run's commit depend on conditions."""
         self._conditions += conditions
