@@ -41,6 +41,8 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     deployment: ArtifactId | None
     """The deployment that takes the requests now."""
+    wanted: ArtifactId | None = None
+    """The deployment that was asked for last, of which `state` and `error` speak."""
     process: int = 0
     restarts: int = 0
     error: str = ""
@@ -63,4 +65,12 @@ class Target(Protocol):
 
     def services(self) -> list[ServiceStatus]:
         """Return everything that should serve."""
+        ...
+
+    def start(self) -> bool:
+        """See to it that services are kept alive; False: something did so already."""
+        ...
+
+    def stop(self) -> None:
+        """Stop every service after its last answer; `start` serves them again."""
         ...
