@@ -1,0 +1,319 @@
+"""The figures, losses and label codes of a task: the kind of the task picks the kernels, once.
+
+Rows of one day move together, so with enough days every interval comes from a bootstrap of whole
+days (`block-bootstrap`); with fewer it is the kernel's own, which takes rows as independent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.kernels.calibration import (
+    CalibrationBin,
+    calibration_bins,
+    expected_calibration_error,
+)
+from tidemill.kernels.classification_metrics import (
+    confusion_counts,
+    mean_loss,
+    multiclass_metrics,
+    threshold_metrics,
+)
+from tidemill.kernels.comparison import MIN_BLOCKS, wins_by_block
+from tidemill.kernels.intervals import Estimate
+from tidemill.kernels.ranking_metrics import auc
+from tidemill.kernels.regression_metrics import regression_metrics
+from tidemill.kernels.resampling import block_codes, block_draws, bootstrap_bounds
+from tidemill.kernels.row_losses import LossName, row_losses
+from tidemill.kernels.sample_checks import OneClassError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from tidemill.core.task import Task
+
+DRAWS = 1000
+CONFIDENCE = 0.95
+
+_LOSS_OF_METRIC: dict[str, LossName] = {
+    "brier": "brier",
+    "log_loss": "log_loss",
+    "accuracy": "zero_one",
+    "mean_absolute_error": "absolute_error",
+    "root_mean_squared_error": "squared_error",
+}
+
+
+class UnknownLabelError(InvalidInputError):
+    """A label is none of the task's classes."""
+
+    code = "TM435"
+
+
+def task_loss(task: Task) -> LossName:
+    """Return the loss of a row whose mean stands for the task's quality in drift and comparison."""
+    usual: LossName = "absolute_error" if task.kind == "regression" else "brier"
+    return _LOSS_OF_METRIC.get(task.metric, usual)
+
+
+def label_codes(task: Task, labels: Sequence[object], *, window: str) -> NDArray[np.float64]:
+    """Return labels as numbers, shape (rows,): 0/1, class codes from 0, or the numbers themselves.
+
+    Raises:
+        UnknownLabelError: a label is no class of the task; names it.
+    """
+    if task.kind == "regression":
+        return np.asarray(labels, dtype=np.float64)
+    given = np.asarray(labels)
+    if given.dtype.kind in "fbiu" and _class_names(task) == ("0", "1"):
+        return given.astype(np.float64)  # the kernels check that it is 0 or 1
+    places = {name: float(place) for place, name in enumerate(_class_names(task))}
+    codes = np.empty(len(labels), dtype=np.float64)
+    for row, label in enumerate(labels):
+        code = places.get(_spelled(label))
+        if code is None:
+            raise UnknownLabelError(
+                f"{window} has the label {label!r}; the task knows {', '.join(places)}",
+                fix=f"repair the labels, or declare the classes of {task.label!r} in the task",
+            )
+        codes[row] = code
+    return codes
+
+
+def _class_names(task: Task) -> tuple[str, ...]:
+    if task.kind == "multiclass":
+        return task.classes
+    return task.classes if len(task.classes) == 2 else ("0", "1")
+
+
+def _spelled(label: object) -> str:
+    if isinstance(label, bool | np.bool_):
+        return str(int(label))
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return str(int(label))
+    return str(label)
+
+
+def decisions(task: Task, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what each row decides: 0/1 at the threshold, a class code, or the number itself."""
+    if task.kind == "binary":
+        return (outputs >= task.threshold).astype(np.float64)
+    if task.kind == "multiclass":
+        decided: NDArray[np.float64] = outputs.argmax(axis=1).astype(np.float64)
+        return decided
+    return outputs
+
+
+def task_row_losses(
+    task: Task, labels: ArrayLike, outputs: ArrayLike, *, window: str = "this window"
+) -> NDArray[np.float64]:
+    """Return the task's loss of each row, shape (rows,)."""
+    return row_losses(task_loss(task), labels, outputs, threshold=task.threshold, window=window)
+
+
+def task_estimates(
+    task: Task, labels: ArrayLike, outputs: ArrayLike, days: ArrayLike, *, window: str
+) -> tuple[Estimate, ...]:
+    """Return all figures of a task's rows, each with its 95 % interval.
+
+    Args:
+        task: what was predicted.
+        labels: from `label_codes`, shape (rows,).
+        outputs: shape (rows,), of a multiclass task (rows, classes).
+        days: what moves together, one code a row, shape (rows,).
+        window: what errors call these rows.
+
+    Raises:
+        TooFewRowsError, NotFiniteError, MisalignedError: the rows do not fit.
+    """
+    label, output = np.asarray(labels, dtype=np.float64), np.asarray(outputs, dtype=np.float64)
+    codes, count = block_codes(days)
+    if task.kind == "regression":
+        blocks = days if count >= MIN_BLOCKS else None
+        return regression_metrics(label, output, blocks=blocks, window=window)
+    if task.kind == "multiclass":
+        found = multiclass_metrics(label, output, window=window)
+        sums = _multiclass_sums(label, output)
+        figures = _multiclass_figures
+    else:
+        found = _binary_estimates(task, label, output, window)
+        sums = _binary_sums(task, label, output)
+        figures = _binary_figures
+    if count < MIN_BLOCKS:
+        return found
+    draws = block_draws(count, DRAWS, seed=0)
+    drawn = figures(draws @ _per_block(sums, codes, count))
+    if found[0].metric == "auc" and math.isfinite(found[0].value):
+        drawn["auc"] = _drawn_areas(label, output, codes, draws)
+    return tuple(_with_block_interval(one, drawn.get(one.metric), count) for one in found)
+
+
+def primary_estimate(
+    task: Task, labels: ArrayLike, outputs: ArrayLike, days: ArrayLike, *, window: str
+) -> Estimate:
+    """Return the figure that decides. Raises as `task_estimates`.
+
+    Raises:
+        InvalidInputError: the task names a metric that its kind does not have; lists them.
+    """
+    found = task_estimates(task, labels, outputs, days, window=window)
+    for one in found:
+        if one.metric == task.metric:
+            return one
+    raise InvalidInputError(
+        f"a {task.kind} task has no metric {task.metric!r}",
+        fix=f"use one of {', '.join(one.metric for one in found)} as primary_metric",
+    )
+
+
+def task_calibration(
+    task: Task, labels: ArrayLike, outputs: ArrayLike, *, window: str
+) -> tuple[tuple[CalibrationBin, ...], float | None]:
+    """Return calibration bins and the calibration error; of the decided class for several classes.
+
+    A regression has none: no bins and None.
+    """
+    if task.kind == "regression":
+        return (), None
+    label, output = np.asarray(labels, dtype=np.float64), np.asarray(outputs, dtype=np.float64)
+    if task.kind == "multiclass":
+        label = (output.argmax(axis=1) == label).astype(np.float64)
+        output = output.max(axis=1)
+    bins = calibration_bins(label, output, window=window)
+    return bins, expected_calibration_error(bins)
+
+
+def _binary_estimates(
+    task: Task, label: NDArray[np.float64], output: NDArray[np.float64], window: str
+) -> tuple[Estimate, ...]:
+    counts = confusion_counts(label, output, threshold=task.threshold, window=window)
+    try:
+        ranking = auc(label, output, window=window)
+    except OneClassError:  # the other figures of such a window still count
+        ranking = Estimate(
+            metric="auc", value=math.nan, low=0.0, high=1.0, rows=len(label), method="one-class"
+        )
+    return (
+        ranking,
+        mean_loss("log_loss", label, output, window=window),
+        mean_loss("brier", label, output, window=window),
+        *threshold_metrics(counts),
+    )
+
+
+def _binary_sums(
+    task: Task, label: NDArray[np.float64], output: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    decided = output >= task.threshold
+    return np.column_stack(
+        [
+            np.ones(len(label)), row_losses("log_loss", label, output),
+            row_losses("brier", label, output), decided & (label == 1), decided & (label == 0),
+            ~decided & (label == 1),
+        ]
+    ).astype(np.float64)  # fmt: skip
+
+
+def _binary_figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    rows, log_loss, brier, found, wrong, missed = sums.T
+    return {
+        "log_loss": log_loss / rows,
+        "brier": brier / rows,
+        "accuracy": 1.0 - (wrong + missed) / rows,
+        "precision": _ratio(found, found + wrong),
+        "recall": _ratio(found, found + missed),
+        "f1": _ratio(2.0 * found, 2.0 * found + wrong + missed),
+        "base_rate": (found + missed) / rows,
+    }
+
+
+def _multiclass_sums(
+    label: NDArray[np.float64], output: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    right = output.argmax(axis=1) == label
+    return np.column_stack(
+        [
+            np.ones(len(label)), row_losses("log_loss", label, output),
+            row_losses("brier", label, output), right,
+        ]
+    ).astype(np.float64)  # fmt: skip
+
+
+def _multiclass_figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    rows, log_loss, brier, right = sums.T
+    return {"log_loss": log_loss / rows, "brier": brier / rows, "accuracy": right / rows}
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    nothing = np.full(len(whole), np.nan)
+    ratio: NDArray[np.float64] = np.divide(part, whole, out=nothing, where=whole > 0)
+    return ratio
+
+
+def _per_block(
+    sums: NDArray[np.float64], codes: NDArray[np.int64], count: int
+) -> NDArray[np.float64]:
+    columns = [np.bincount(codes, weights=column, minlength=count) for column in sums.T]
+    return np.stack(columns, axis=1)
+
+
+def _drawn_areas(
+    label: NDArray[np.float64],
+    output: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    draws: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    count = draws.shape[1]
+    positives = draws @ np.bincount(codes, weights=label, minlength=count)
+    negatives = draws @ np.bincount(codes, weights=1.0 - label, minlength=count)
+    won = ((draws @ wins_by_block(label, output, codes)) * draws).sum(axis=1)
+    return _ratio(won, positives * negatives)
+
+
+def _with_block_interval(
+    found: Estimate, drawn: NDArray[np.float64] | None, blocks: int
+) -> Estimate:
+    if drawn is None or not math.isfinite(found.value):
+        return found
+    known = drawn[np.isfinite(drawn)]
+    if len(known) < 0.95 * len(drawn):  # too many draws carry no figure: the rest would mislead
+        return found
+    low, high = bootstrap_bounds(known, (1.0 - CONFIDENCE) / 2.0, blocks)
+    return msgspec.structs.replace(
+        found, low=min(low, found.value), high=max(high, found.value), method="block-bootstrap"
+    )
+
+
+def mean_with_interval(
+    metric: str, values: NDArray[np.float64], days: ArrayLike, *, total: bool = False
+) -> Estimate:
+    """Return the mean (or, with `total`, the sum) of a column, with an interval from whole days.
+
+    Below 8 days the interval is the normal one, rows taken as independent.
+
+    Raises:
+        IndexError: there is no row.
+    """
+    rows = len(values)
+    codes, count = block_codes(days)
+    value = float(values.mean())
+    if count < MIN_BLOCKS:
+        half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
+        low, high, method = value - half, value + half, "normal"
+    else:
+        sums = _per_block(np.column_stack([np.ones(rows), values]), codes, count)
+        drawn = block_draws(count, DRAWS, seed=0) @ sums
+        low, high = bootstrap_bounds(drawn[:, 1] / drawn[:, 0], (1 - CONFIDENCE) / 2.0, count)
+        method = "block-bootstrap"
+    scale = float(rows) if total else 1.0
+    return Estimate(
+        metric=metric, value=value * scale, low=low * scale, high=high * scale, rows=rows,
+        method=method,
+    )  # fmt: skip

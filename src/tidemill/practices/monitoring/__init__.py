@@ -1,0 +1,1 @@
+"""Operational, model and business figures: predictions sealed, labels joined, reports made."""

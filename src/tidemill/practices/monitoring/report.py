@@ -1,0 +1,172 @@
+"""Report: what is known of a model on a set of rows, every figure with its interval."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.task import Task  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.text import table
+from tidemill.lineage.artifacts import find_artifact, read_bytes
+from tidemill.practices.pipelines.spelling import read as read_spelled
+
+if TYPE_CHECKING:
+    from tidemill.core.artifact import Artifact
+    from tidemill.kernels.intervals import Estimate
+    from tidemill.lineage.record import Record
+
+
+class ReportFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure. `value` None: these rows do not tell it, `why` says for which reason."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    rows: int = 0
+    unit: str = ""
+    method: str = ""
+    why: str = ""
+
+
+class SliceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One level of a column: the primary metric and the mean label (base rate) of its rows."""
+
+    column: str
+    level: str
+    rows: int
+    figures: tuple[ReportFigure, ...]
+
+
+class ReportBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of neighbouring probabilities: what was told, what came, with Wilson's 95 %."""
+
+    rows: int
+    told: float
+    came: float
+    low: float
+    high: float
+
+
+class DayLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """One UTC day of effective time: mean loss, and mean label (or the share of each class)."""
+
+    day: str
+    rows: int
+    loss: float
+    labels: tuple[float, ...]
+
+
+class ServedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one model of the window, where several answered."""
+
+    model: str
+    rows: int
+    labelled: int
+    figures: tuple[ReportFigure, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one model on one set of rows: an evaluation, or a window of predictions.
+
+    `loss` names the loss of `days`; `time` the column of the effective time, where rows had one.
+    """
+
+    task: Task
+    window: str
+    rows: int
+    labelled: int
+    loss: str
+    time: str = ""
+    figures: tuple[ReportFigure, ...] = ()
+    slices: tuple[SliceReport, ...] = ()
+    calibration: tuple[ReportBin, ...] = ()
+    business: tuple[ReportFigure, ...] = ()
+    operational: tuple[ReportFigure, ...] = ()
+    days: tuple[DayLoss, ...] = ()
+    parts: tuple[ServedPart, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def figure(self, name: str) -> ReportFigure | None:
+        """Return a figure by its name: of the model, of the business or operational."""
+        for one in (*self.figures, *self.business, *self.operational):
+            if one.name == name:
+                return one
+        return None
+
+    @property
+    def primary(self) -> ReportFigure | None:
+        """The figure that decides."""
+        return self.figure(self.task.metric)
+
+    def __str__(self) -> str:
+        blocks = [f"{self.window}: {self.rows:,} rows, {self.labelled:,} with a label"]
+        blocks += [
+            _drawn(title, figures)
+            for title, figures in (
+                ("model", self.figures),
+                ("business", self.business),
+                ("operation", self.operational),
+            )
+            if figures
+        ]
+        if self.slices:
+            blocks.append(_slices(self.slices))
+        if len(self.parts) > 1:
+            rows = [[p.model, p.rows, p.labelled, *_short(p.figures[:1])] for p in self.parts]
+            blocks.append(table(["answered by", "rows", "labelled", self.task.metric], rows))
+        return "\n\n".join([*blocks, *(f"note: {note}" for note in self.notes)])
+
+
+def figure_of(estimate: Estimate, unit: str = "") -> ReportFigure:
+    """Return an estimate as a figure of a report; NaN becomes None, which JSON can spell."""
+    value = _finite(estimate.value)
+    why = "" if value is not None else f"these rows do not tell it ({estimate.method})"
+    return ReportFigure(
+        name=estimate.metric, value=value, low=_finite(estimate.low), high=_finite(estimate.high),
+        rows=estimate.rows, unit=unit, method=estimate.method, why=why,
+    )  # fmt: skip
+
+
+def read_report(record: Record, artifact: Artifact | str) -> Report:
+    """Return the report that an artifact holds, made by a step or by a window.
+
+    Raises:
+        NotFoundError: the record does not know it, or its bytes are gone.
+    """
+    found = find_artifact(record, artifact) if isinstance(artifact, str) else artifact
+    data = msgspec.json.decode(read_bytes(record, found))
+    if isinstance(data, dict) and "$struct" in data:  # as the codec of steps spells it
+        report: Report = read_spelled(data)
+        return report
+    return msgspec.convert(data, Report)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _drawn(title: str, figures: tuple[ReportFigure, ...]) -> str:
+    rows = [
+        [
+            f.name,
+            f.why if f.value is None else f.value,
+            "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}",
+            f.rows,
+            f.unit,
+        ]
+        for f in figures
+    ]
+    return table([title, "value", "95 % interval", "rows", "unit"], rows)
+
+
+def _slices(slices: tuple[SliceReport, ...]) -> str:
+    names = [figure.name for figure in slices[0].figures]
+    rows = [[s.column, s.level, s.rows, *_short(s.figures)] for s in slices]
+    return table(["slice", "level", "rows", *names], rows)
+
+
+def _short(figures: tuple[ReportFigure, ...]) -> list[object]:
+    return [f.value for f in figures]
