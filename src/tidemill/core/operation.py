@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Role = Literal["reader", "contributor", "maintainer"]
+Role = Literal["reader", "contributor", "maintainer", "owner"]
 FaceName = Literal["cli", "python", "http"]
 
 
@@ -27,6 +27,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     faces: tuple[FaceName, ...] = ("cli", "python", "http")
     failed: Callable[[Any], bool] | None = None
     """Whether a result means that a check failed: the command then exits with 3."""
+    needs_project: bool = True
+    """False: it also works in a folder that is no project yet (`init`)."""
 
     @property
     def name(self) -> str:

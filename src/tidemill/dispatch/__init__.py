@@ -1,0 +1,1 @@
+"""The registry of operations, and the one place that authorises a call."""
