@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 def sync(descriptor: int) -> None:
@@ -45,3 +42,11 @@ def lock(path: Path, *, wait: bool) -> int | None:
         pass
     os.close(descriptor)
     return None
+
+
+def boot_id() -> str:
+    """Return what this start of the machine is called, "" where nothing tells (macOS)."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
