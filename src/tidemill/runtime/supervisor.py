@@ -114,7 +114,7 @@ class Supervisor:
         while not self._told.is_set():
             try:
                 task.step()
-            except Exception:  # one of the two outermost loops
+            except Exception:  # noqa: BLE001 - one of the two outermost loops
                 failures += 1
                 _log.exception("task %s failed", task.name)
             else:

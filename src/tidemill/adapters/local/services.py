@@ -61,9 +61,7 @@ class LocalServices:
 
     def step(self) -> None:
         """Bring every service one step nearer to what is asked for; never waits."""
-        for folder in service_folders(self._folder):
-            if folder.name not in self._services:
-                self._services[folder.name] = _Service(folder, self._command, self._clock)
+        self._find()
         for name, service in list(self._services.items()):
             service.step()
             if service.is_gone:
@@ -71,6 +69,7 @@ class LocalServices:
 
     def stop(self) -> None:
         """Let every server give its last answers; returns when all are gone."""
+        self._find()
         for service in self._services.values():
             service.is_stopping = True
         while any(service.servers for service in self._services.values()):
@@ -79,6 +78,11 @@ class LocalServices:
             self._clock.sleep(self.interval_s)
         for service in self._services.values():
             service.step()
+
+    def _find(self) -> None:
+        for folder in service_folders(self._folder):
+            if folder.name not in self._services:
+                self._services[folder.name] = _Service(folder, self._command, self._clock)
 
 
 class _Server:
@@ -131,8 +135,10 @@ class _Service:
     def step(self) -> None:
         """Look at what lives, and do the next thing."""
         wanted, now = self._folder.wanted(), self._clock.monotonic_s()
-        if wanted is None:
-            self.is_gone = True
+        if wanted is None:  # the whole folder was removed
+            self._look(now)
+            self._end_servers(now)
+            self.is_gone = not self.servers
             return
         if wanted.digest != self._digest:
             self._digest, self._failures, self._not_before, self._error = wanted.digest, 0, 0.0, ""
@@ -233,15 +239,18 @@ class _Service:
         self._folder.keep_port(listener.getsockname()[1])
         return listener
 
-    def _wind_down(self, wanted: Wanted, now: float) -> None:
+    def _end_servers(self, now: float) -> None:
         for server in self.servers.values():
             if not server.told_s:
                 server.tell(signal.SIGTERM if server.serving_s else signal.SIGKILL, now)
-        if self.servers:
-            return
-        if self._listener is not None:
+        if not self.servers and self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def _wind_down(self, wanted: Wanted, now: float) -> None:
+        self._end_servers(now)
+        if self.servers:
+            return
         if wanted.is_removed:
             self._folder.remove_if_unwanted()
             self.is_gone = True

@@ -1,0 +1,88 @@
+"""Entry of the supervisor process: `python -m tidemill.app.supervisor FOLDER`.
+
+FOLDER is the project's `.tidemill`. A second one leaves at once: the lock is held by the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.adapters.local.clock import SystemClock
+from tidemill.adapters.local.process import process_owner
+from tidemill.adapters.local.services import LocalServices
+from tidemill.adapters.local.target import SupervisorFiles
+from tidemill.runtime.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.runtime.supervisor import Guard, Task
+
+SERVER_COMMAND = (sys.executable, "-m", "tidemill.app.model_server")
+
+
+def supervisor_command(folder: Path) -> tuple[str, ...]:
+    """Return the command line that starts the supervisor of a project's `.tidemill` folder."""
+    return (sys.executable, "-m", "tidemill.app.supervisor", str(folder.absolute()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Supervise until told to stop (SIGTERM, SIGINT); returns the exit code."""
+    (folder,) = sys.argv[1:] if arguments is None else arguments
+    return run(Path(folder), SERVER_COMMAND)
+
+
+def run(folder: Path, server_command: Sequence[str], tasks: Sequence[Task] = ()) -> int:
+    """Keep the services of a folder, and other tasks, going; returns the exit code."""
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
+    )
+    files = SupervisorFiles(folder)
+    held = files.take()
+    if held is None:
+        logging.getLogger("tidemill.supervisor").info("a supervisor lives already")
+        return 0
+    try:
+        clock = SystemClock()
+        services = LocalServices(folder / "services", server_command, clock)
+        supervisor = Supervisor([services, *tasks], _Alone(folder), clock)
+
+        def told(*_: object) -> None:
+            # Not in the handler itself: it may have interrupted the very lock that `stop` takes.
+            threading.Thread(target=supervisor.stop).start()
+
+        signal.signal(signal.SIGTERM, told)
+        signal.signal(signal.SIGINT, told)
+        files.owner.write_text(process_owner())
+        supervisor.run()
+    finally:
+        files.owner.unlink(missing_ok=True)
+        os.close(held)
+    return 0
+
+
+class _Alone:
+    """The guard of an embedded project: the lock of its folder, held as long as that is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self) -> bool:
+        return self._folder.is_dir()
+
+    def release(self) -> None:
+        pass
+
+
+if TYPE_CHECKING:
+    _guard: Guard = _Alone(Path())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Codecs of protocols that several processes speak. Pure: bytes in, values out."""
