@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.core.check import Verdict
 from tidemill.core.errors import NotAllowedError
 from tidemill.core.facts import Condition, RefAt
 from tidemill.core.policy import Policy
 from tidemill.core.query import Note, Query, Where
 from tidemill.core.ref import RefName, Version
 from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
+from tidemill.lineage.teams import is_among
 from tidemill.lineage.writing import find_ref, newest_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from tidemill.core.artifact import Artifact
     from tidemill.core.digest import ArtifactId
     from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
@@ -59,7 +62,7 @@ def judge_move(
     """
     policy, condition = current_policy(record, version.ref, alias)
     name = f"{version.ref.kind}:{version.ref.name}"
-    if policy.actors and not {str(record.actor), record.actor.name} & set(policy.actors):
+    if policy.actors and not is_among(record, record.actor, policy.actors):
         raise NotAllowedError(
             f"{record.actor} may not move {name}@{alias}; its policy names "
             f"{', '.join(policy.actors)}",
@@ -87,24 +90,35 @@ def judge_move(
 def verdict_states(
     record: Record, artifact: ArtifactId, also: Sequence[ArtifactId] = ()
 ) -> dict[str, Scalar]:
-    """Return the newest state of each check on an artifact, by the check's name."""
+    """Return the newest state of each check on an artifact, by the check's name.
+
+    A verdict whose summary names its `subject` speaks of that one alone: a comparison uses two
+    models and judges the challenger.
+    """
     edges = record.ports.ledger.edges([artifact], "down", 2)
     judging = {edge.run for edge in edges if edge.role == "used" and edge.artifact == artifact}
     made = sorted(
         (edge.run, edge.artifact) for edge in edges if edge.role == "made" and edge.run in judging
     )
-    ordered = [identity for _, identity in made] + list(also)
+    found_by_edge = [identity for _, identity in made]
+    ordered = [*found_by_edge, *also]
     known = find_artifacts(record, ordered) if ordered else {}
     states: dict[str, Scalar] = {}
     for identity in ordered:
         found = known.get(identity)
-        if found is not None and found.kind == VERDICT:
-            states |= _state(found.summary)
+        if found is None or found.kind != VERDICT:
+            continue
+        is_tied = identity in found_by_edge
+        if _speaks_of(record, found, artifact, is_tied=is_tied):
+            states[str(found.summary.get("check", ""))] = found.summary.get("state")
     return states
 
 
-def _state(summary: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {str(summary.get("check", "")): summary.get("state")}
+def _speaks_of(record: Record, verdict: Artifact, artifact: ArtifactId, *, is_tied: bool) -> bool:
+    """A verdict that the caller brings along must itself name what it judged."""
+    if "subject" in verdict.summary or is_tied:
+        return verdict.summary.get("subject", artifact) == artifact
+    return artifact in read_value(record, verdict, Verdict).subjects
 
 
 def _approvals(record: Record, version: Version, alias: str) -> set[str]:
@@ -114,4 +128,5 @@ def _approvals(record: Record, version: Version, alias: str) -> set[str]:
         Where("key", "prefix", approval_key(alias, "")),
     )
     notes = record.ports.ledger.find(Query(Note, where=where))
-    return {str(note.actor) for note in notes if note.text and note.actor != record.actor}
+    by_people = (note.actor for note in notes if note.text and note.actor.kind != "trigger")
+    return {str(actor) for actor in by_people} - {str(record.actor)}

@@ -1,0 +1,1 @@
+"""Collaboration: teams, owners, roles, comments."""

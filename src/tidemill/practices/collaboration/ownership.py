@@ -1,0 +1,73 @@
+"""Ownership: who answers for a ref. A change is a journaled note that readers prefer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.errors import NotAllowedError, NotFoundError
+from tidemill.core.facts import Noted
+from tidemill.core.pointer import parse_pointer
+from tidemill.core.query import Note, Query, Where
+from tidemill.lineage.teams import PREFIX, find_team, is_among
+from tidemill.lineage.writing import find_ref, opened
+from tidemill.practices.collaboration.roles import role_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.core.ref import RefName
+    from tidemill.lineage.record import Record
+
+OWNER = "owner"
+
+
+class Handover(msgspec.Struct, frozen=True, kw_only=True):
+    """A ref has got another owner."""
+
+    ref: str
+    owner: str
+    before: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.ref} belongs to {self.owner} now, before to {self.before}: {self.because}"
+
+
+def owner_of(record: Record, ref: RefName) -> str:
+    """Return who owns a ref now: who was named last, else who it was created for; "" if unknown."""
+    where = (Where("subject", "=", str(ref)), Where("key", "=", OWNER))
+    notes = record.ports.ledger.find(Query(Note, where=where, limit=1))
+    if notes:
+        return notes[0].text
+    found = find_ref(record, ref)
+    return found.owner if found else ""
+
+
+def hand_over(
+    record: Record, pointer: str, owner: str, *, because: str, at: datetime | None = None
+) -> Handover:
+    """Give a ref another owner; its owner may, and a maintainer.
+
+    Raises:
+        NotFoundError: there is no such ref, or no such team.
+        NotAllowedError: the actor neither owns it nor is a maintainer.
+    """
+    ref = parse_pointer(pointer, project=record.project).ref
+    if find_ref(record, ref) is None:
+        raise NotFoundError(f"there is no {ref.kind}:{ref.name}", fix=f"tidemill list {ref.kind}")
+    if owner.startswith(PREFIX) and find_team(record, owner) is None:
+        raise NotFoundError(
+            f"there is no {owner}", fix=f"tidemill team add {owner.removeprefix(PREFIX)} MEMBER..."
+        )
+    before = owner_of(record, ref)
+    is_own = is_among(record, record.actor, (before,))
+    if not is_own and role_of(record, record.actor) != "maintainer":
+        raise NotAllowedError(
+            f"{ref.kind}:{ref.name} belongs to {before}; {record.actor} may not give it away",
+            fix=f"ask {before}, or a maintainer",
+        )
+    with opened(record, kind="handover", name=str(ref), at=at, because=because) as run:
+        run.add(Noted(subject=str(ref), key=OWNER, text=owner, actor=record.actor, at=record.now()))
+    return Handover(ref=f"{ref.kind}:{ref.name}", owner=owner, before=before, because=because)
