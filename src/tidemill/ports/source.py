@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import polars as pl
 
@@ -28,8 +28,12 @@ class TableSource(Protocol):
 class SourceOpener(Protocol):
     """Turns what a caller named into a source."""
 
-    def open(self, given: object) -> TableSource:
+    def open(
+        self, given: object, *, schema: "Mapping[str, pl.DataType] | None" = None
+    ) -> TableSource:
         """Return a source of a path (CSV, Parquet, JSON lines, Arrow), folder or frame.
+
+        `schema` declares the types of some or all columns; the others are inferred.
 
         Raises:
             InvalidInputError: nothing can read it; lists what can be read.

@@ -1,0 +1,139 @@
+"""Frames as sources: Polars, pandas, and whatever speaks Arrow's C stream interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tidemill.core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PLAIN_KINDS = "iufbM"
+"""NumPy kinds that Polars takes as they are: integers, floats, booleans, times without a zone."""
+
+
+class FrameSource:
+    """The rows of a frame, in batches."""
+
+    def __init__(
+        self,
+        frame: pl.DataFrame | pl.LazyFrame,
+        schema: Mapping[str, pl.DataType],
+        batch_rows: int,
+    ) -> None:
+        self._frame, self._schema, self._batch_rows = frame, schema, batch_rows
+
+    @property
+    def name(self) -> str:
+        """A frame has no name of its own."""
+        return "a frame"
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows; a frame without rows is one batch without rows.
+
+        Raises:
+            InvalidInputError: a lazy frame fails, or a value does not fit its declared type.
+        """
+        is_empty = True
+        for batch in self._slices():
+            is_empty = False
+            yield cast(batch, self._schema, self.name)
+        if is_empty:
+            yield cast(pl.DataFrame(schema=self._frame.collect_schema()), self._schema, self.name)
+
+    def _slices(self) -> Iterator[pl.DataFrame]:
+        if isinstance(self._frame, pl.DataFrame):
+            yield from self._frame.iter_slices(self._batch_rows)
+            return
+        try:
+            yield from collected(self._frame, self._batch_rows)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InvalidInputError(
+                f"the lazy frame cannot be computed: {first_line(error)}",
+                fix="call `.collect()` on it to see where it fails",
+            ) from error
+
+
+def collected(frame: pl.LazyFrame, batch_rows: int) -> Iterator[pl.DataFrame]:
+    """Yield a lazy frame's rows in order, never all of them in memory."""
+    found = frame.collect_batches(
+        chunk_size=batch_rows, maintain_order=True, lazy=True, engine="streaming"
+    )
+    for batch in found:
+        yield from batch.iter_slices(batch_rows)
+
+
+def cast(batch: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> pl.DataFrame:
+    """Return a batch with its declared columns in their declared types.
+
+    Raises:
+        InvalidInputError: a value does not fit; names the column and the value.
+    """
+    for column, wanted in schema.items():
+        if column not in batch.columns or batch.schema[column] == wanted:
+            continue
+        try:
+            batch = batch.with_columns(batch[column].cast(wanted, strict=True))
+        except pl.exceptions.PolarsError as error:
+            kept = batch[column].cast(wanted, strict=False)
+            bad = batch[column].filter(kept.is_null() & batch[column].is_not_null())
+            shown = f": {bad[0]!r}" if len(bad) else f" ({batch.schema[column]})"
+            raise InvalidInputError(
+                f"{name}: column {column!r} has a value that is no {wanted}{shown}",
+                fix=f"correct the value, or declare another type for {column!r}",
+            ) from error
+    return batch
+
+
+def frame_of(given: object) -> pl.DataFrame | pl.LazyFrame | None:
+    """Return what was given as a Polars frame; None: it is not a frame.
+
+    Raises:
+        InvalidInputError: a frame, but it cannot be taken.
+    """
+    if isinstance(given, pl.DataFrame | pl.LazyFrame):
+        return given
+    try:
+        if type(given).__module__.startswith("pandas") and hasattr(given, "columns"):
+            return _from_pandas(given)
+        if hasattr(given, "__arrow_c_stream__"):
+            return pl.DataFrame(given)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"a frame of {type(given).__module__} cannot be taken: {first_line(error)}",
+            fix="make every column one of numbers, text, booleans or times, with a name of its own",
+        ) from error
+    return None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first; Polars adds pages of advice for its own API."""
+    return str(error).strip().split("\n", maxsplit=1)[0]
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:  # noqa: ANN401 - pandas is not a dependency
+    """Return a pandas frame column by column, missing values as nulls, without its index.
+
+    Not through PyArrow, even where it is installed: types must not depend on what else is there.
+    """
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two columns are called {_twice(names)!r}")
+    columns = []
+    for i, name in enumerate(names):
+        series = frame.iloc[:, i]
+        if getattr(series.dtype, "kind", "") in _PLAIN_KINDS and hasattr(
+            series.dtype, "newbyteorder"
+        ):
+            columns.append(pl.Series(name, series.to_numpy(), nan_to_null=True))
+        else:
+            pairs = zip(series.tolist(), series.isna().tolist(), strict=True)
+            columns.append(pl.Series(name, [None if gone else value for value, gone in pairs]))
+    return pl.DataFrame(columns)
+
+
+def _twice(names: list[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

@@ -1,0 +1,83 @@
+"""What a version is read from: files and folders under the project, and frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.lineage.suggestions import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from tidemill.ports.source import TableSource
+
+INFER_ROWS = 10_000
+BATCH_ROWS = 65_536
+
+
+class LocalSources:
+    """Opens files, folders and frames.
+
+    Args:
+        root: folder that relative paths begin at.
+        infer_rows: rows of a text file that decide the types of its columns.
+        batch_rows: most rows of a batch.
+    """
+
+    def __init__(
+        self, root: Path, *, infer_rows: int = INFER_ROWS, batch_rows: int = BATCH_ROWS
+    ) -> None:
+        self._root = root
+        self._infer_rows = infer_rows
+        self._batch_rows = batch_rows
+
+    def open(
+        self, given: object, *, schema: Mapping[str, pl.DataType] | None = None
+    ) -> TableSource:
+        """Return a source of a path (CSV, Parquet, JSON lines, Arrow), folder or frame.
+
+        `schema` declares types of some or all columns; the others are inferred.
+
+        Raises:
+            InvalidInputError: nothing can read it; lists what can be read.
+            NotFoundError: there is no such file; says which was probably meant.
+        """
+        from tidemill.adapters.frames import FrameSource, frame_of  # noqa: PLC0415 - polars
+        from tidemill.adapters.table_files import FileSource, Reading  # noqa: PLC0415 - polars
+
+        declared = schema or {}
+        if isinstance(given, str | Path):
+            reading = Reading(
+                schema=declared, infer_rows=self._infer_rows, batch_rows=self._batch_rows
+            )
+            return FileSource(self._existing(given), reading)
+        frame = frame_of(given)
+        if frame is None:
+            raise InvalidInputError(
+                f"a {type(given).__name__} cannot be read as a table",
+                fix="give a path (.csv, .csv.gz, .zip, .parquet, .jsonl, .arrow), a folder of"
+                " these, or a Polars, pandas or Arrow frame",
+            )
+        return FrameSource(frame, declared, self._batch_rows)
+
+    def _existing(self, given: str | Path) -> Path:
+        path = self._root / Path(given).expanduser()
+        if path.exists():
+            return path
+        folder = path.parent
+        if not folder.is_dir():
+            raise NotFoundError(
+                f"there is no folder {str(Path(given).parent)!r} for {path.name!r}",
+                fix=f"give a path relative to {self._root}, or a whole one",
+            )
+        near = closest(path.name, sorted(entry.name for entry in folder.iterdir()))
+        raise NotFoundError(
+            f"there is no file {str(given)!r}",
+            fix=f"did you mean {str(Path(given).with_name(near))!r}?"
+            if near
+            else f"see what is there: ls {Path(given).parent}",
+        )

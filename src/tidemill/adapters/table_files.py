@@ -1,0 +1,243 @@
+"""Files of rows as sources: CSV, Parquet, JSON lines, Arrow IPC, and folders of one of these."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+from typing import cast as cast_type
+
+import msgspec
+import polars as pl
+
+from tidemill.adapters import text_faults
+from tidemill.adapters.frames import cast, collected, first_line
+from tidemill.core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Kind = Literal["csv", "tsv", "parquet", "jsonl", "arrow"]
+
+_KINDS: dict[str, Kind] = {
+    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
+}  # fmt: skip
+_MAGIC: dict[Kind, bytes] = {"parquet": b"PAR1", "arrow": b"ARROW1"}
+_SEPARATOR = {"csv": ",", "tsv": "\t"}
+_READABLE = "CSV (.csv, .csv.gz, .zip of one), Parquet, JSON lines (.jsonl) and Arrow (.arrow)"
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How to read: declared types, rows that decide the others, most rows of a batch."""
+
+    schema: Mapping[str, pl.DataType]
+    infer_rows: int
+    batch_rows: int
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """One plain file: where it lies now, what people call it."""
+
+    path: Path
+    name: str
+    kind: Kind
+
+
+class FileSource:
+    """The rows of a file, or of a folder's files in the order of their names."""
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path, self._reading = path, reading
+        self._files = _files(path)
+
+    @property
+    def name(self) -> str:
+        """The name of the file or folder, without its place."""
+        return self._path.resolve().name
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows; a file without rows is one batch without rows.
+
+        Raises:
+            InvalidInputError: it cannot be read; names file, line or column.
+        """
+        expected: pl.Schema | None = None
+        for path in self._files:
+            with _plain(path) as file:
+                frame, schema = _scan(file, self._reading, expected)
+                if expected is not None and schema != expected:
+                    raise _unlike(file, self._files[0].name, schema, expected)
+                expected = schema
+                yield from _rows(file, frame, schema, self._reading)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        _kind(path)
+        return [path]
+    found = sorted(entry for entry in path.iterdir() if entry.name[0] not in "._")
+    nested = [entry.name for entry in found if entry.is_dir()]
+    kinds = {_kind(entry): entry.name for entry in found if entry.is_file()}
+    if nested or len(kinds) != 1:
+        what = f"a folder in it ({nested[0]})" if nested else " and ".join(kinds.values())
+        raise InvalidInputError(
+            f"folder {path.name!r} holds {what or 'no file'}",
+            fix=f"give a folder that holds files of one kind only: {_READABLE}",
+        )
+    return found
+
+
+def _kind(path: Path) -> Kind:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".zip"]:
+        return "csv"
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    kind = _KINDS.get(suffixes[-1]) if suffixes else None
+    if kind is None or (path.suffix.lower() == ".gz" and kind in _MAGIC):
+        raise InvalidInputError(
+            f"{path.name!r} is of no kind that can be read",
+            fix=f"what can be read: {_READABLE}; rename the file if it is one of these",
+        )
+    return kind
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[_File]:
+    """Give a file that is not compressed: itself, or a copy that is gone afterwards."""
+    if path.stat().st_size == 0:
+        raise InvalidInputError(f"{path.name} is empty", fix="give a file with rows in it")
+    suffix = path.suffix.lower()
+    if suffix not in {".gz", ".zip"}:
+        yield _File(path=path, name=path.name, kind=_kind(path))
+        return
+    with tempfile.NamedTemporaryFile(suffix=".csv") as spool:
+        try:
+            with _unpacked(path) as packed:
+                shutil.copyfileobj(packed, spool, 1 << 20)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+            raise InvalidInputError(
+                f"{path.name} cannot be unpacked: {first_line(error)}",
+                fix="fetch it again, or unpack it yourself and give the .csv",
+            ) from error
+        spool.flush()
+        yield _File(path=Path(spool.name), name=path.name, kind=_kind(path))
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    if path.suffix.lower() == ".gz":
+        with gzip.GzipFile(path) as packed:
+            yield cast_type("IO[bytes]", packed)
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = [
+            name
+            for name in archive.namelist()
+            if not name.endswith("/") and not name.startswith("__MACOSX/")
+        ]
+        if len(names) != 1 or not names[0].lower().endswith((".csv", ".txt")):
+            raise InvalidInputError(
+                f"{path.name} holds {len(names)} files ({', '.join(names[:3])}), not one .csv",
+                fix="unpack it and give the file or the folder",
+            )
+        with archive.open(names[0]) as packed:
+            yield packed
+
+
+def _scan(
+    file: _File, reading: Reading, expected: pl.Schema | None
+) -> tuple[pl.LazyFrame, pl.Schema]:
+    """Return a lazy frame and its columns; the first file of a folder decides for the rest."""
+    declared = {**(expected or {}), **reading.schema}
+    if magic := _MAGIC.get(file.kind):
+        with file.path.open("rb") as opened:
+            if opened.read(len(magic)) != magic:
+                raise _unreadable(file, f"it does not begin with {magic.decode()}")
+    try:
+        if file.kind in _SEPARATOR:
+            text_faults.check_header(file.path, file.name, _SEPARATOR[file.kind])
+        frame = _lazy(file, declared, reading.infer_rows)
+        return frame, frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _explained(file, error) from error
+
+
+def _lazy(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int) -> pl.LazyFrame:
+    if file.kind == "parquet":
+        return pl.scan_parquet(file.path, glob=False, hive_partitioning=False)
+    if file.kind == "arrow":
+        return pl.scan_ipc(file.path, glob=False, hive_partitioning=False)
+    if file.kind == "jsonl":
+        return _scan_json(file, declared, infer_rows)
+    return _scan_csv(file, declared, infer_rows)
+
+
+def _scan_csv(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int) -> pl.LazyFrame:
+    return pl.scan_csv(
+        file.path, separator=_SEPARATOR[file.kind], null_values=list(text_faults.NULLS),
+        infer_schema_length=infer_rows, try_parse_dates=True, schema_overrides=dict(declared),
+        glob=False,
+    )  # fmt: skip
+
+
+def _scan_json(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int) -> pl.LazyFrame:
+    """Return a lazy frame in which a key that comes late is a column too: Polars would drop it."""
+    text_faults.check_json(file.path, file.name)
+    first = pl.scan_ndjson(file.path, infer_schema_length=infer_rows).collect_schema()
+    whole = pl.scan_ndjson(file.path, infer_schema_length=None).collect_schema()
+    schema = {name: declared.get(name) or first.get(name, kind) for name, kind in whole.items()}
+    return pl.scan_ndjson(file.path, schema=schema)
+
+
+def _rows(
+    file: _File, frame: pl.LazyFrame, schema: pl.Schema, reading: Reading
+) -> Iterator[pl.DataFrame]:
+    is_empty, is_checked = True, file.kind not in _SEPARATOR
+    try:
+        for batch in collected(frame, reading.batch_rows):
+            is_empty = False
+            if not is_checked and batch[:, -1].null_count():
+                # Polars takes missing fields at the end of a row for nulls
+                text_faults.check_rows(file.path, file.name, _SEPARATOR[file.kind])
+                is_checked = True
+            yield cast(batch, reading.schema, file.name)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _explained(file, error, schema) from error
+    if is_empty:
+        yield cast(pl.DataFrame(schema=schema), reading.schema, file.name)
+
+
+def _explained(file: _File, error: Exception, schema: pl.Schema | None = None) -> InvalidInputError:
+    if file.kind in _SEPARATOR:
+        found = text_faults.csv_fault(file.path, file.name, _SEPARATOR[file.kind], error)
+    elif file.kind == "jsonl":
+        found = text_faults.json_fault(file.path, file.name, schema)
+    else:
+        found = None
+    return found or _unreadable(file, first_line(error))
+
+
+def _unreadable(file: _File, why: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{file.name} cannot be read as {file.kind}: {why}",
+        fix=f"fetch it again, or name it for what it is; what can be read: {_READABLE}",
+    )
+
+
+def _unlike(file: _File, first: str, schema: pl.Schema, expected: pl.Schema) -> InvalidInputError:
+    rows = [
+        f"{name}: {expected.get(name, 'absent')} in {first}, {schema.get(name, 'absent')} here"
+        for name in [*expected, *(name for name in schema if name not in expected)]
+        if expected.get(name) != schema.get(name)
+    ]
+    return InvalidInputError(
+        f"{file.name} has other columns than {first}: {'; '.join(rows[:3]) or 'another order'}",
+        fix="give files of one schema, or version them under two names",
+    )
