@@ -1,0 +1,1 @@
+"""Continuous delivery of models: package, roll out, roll back."""
