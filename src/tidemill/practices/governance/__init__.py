@@ -1,0 +1,1 @@
+"""Governance: audit of the journal, policies, approvals, model cards."""

@@ -1,0 +1,137 @@
+"""Verdicts of gates: each is an artifact made by a run that used what it judged, and is kept.
+
+A gate whose inputs are equal has been judged already: its verdict is found by a key and not made
+again. An `error` is never kept so: what broke may be mended without a trace in the inputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.check import Finding, State, Verdict, worst
+from tidemill.core.digest import ArtifactId, digest_of_value
+from tidemill.core.errors import ConflictError
+from tidemill.core.facts import Keyed, KeyIs
+from tidemill.core.query import EdgeRow, Query, Where
+from tidemill.core.run import RunId  # noqa: TC001 - msgspec reads the annotations
+from tidemill.lineage.artifacts import find_artifact, put_value, read_value
+from tidemill.lineage.policies import VERDICT
+from tidemill.lineage.writing import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from tidemill.core.artifact import Artifact
+    from tidemill.lineage.record import Record
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate judges: an artifact, the run that it is taken from, its place in the gate."""
+
+    artifact: ArtifactId
+    source: RunId | None = None
+    name: str = ""
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """One gate's answer. `verdict` is None where nothing was judged (it could not run)."""
+
+    name: str
+    subject: str
+    state: State
+    findings: tuple[Finding, ...]
+    verdict: ArtifactId | None = None
+    run: RunId | None = None
+    is_unchanged: bool = False
+    seconds: float = 0.0
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of which artifacts. `memo` is everything else that the answer depends on."""
+
+    check: str
+    subject: str
+    judged: tuple[Judged, ...]
+    memo: tuple[object, ...] = ()
+    confidence: float | None = None
+
+
+def ask(
+    record: Record,
+    question: Question,
+    judge: Callable[[], Sequence[Finding]],
+    *,
+    at: datetime | None = None,
+) -> Gate:
+    """Return the verdict on a question: the one that is kept, or a new one, kept from now on."""
+    clock = record.ports.clock
+    key = _key(record, question)
+    known = _recall(record, key, question)
+    if known is not None:
+        return known
+    began = clock.monotonic_s()
+    findings = tuple(judge())
+    state = worst(findings)
+    moment = record.moment(at)
+    verdict = Verdict(
+        check=question.check, subjects=tuple(j.artifact for j in question.judged), state=state,
+        findings=findings, at=moment, confidence=question.confidence,
+    )  # fmt: skip
+    artifact = verdict_artifact(record, verdict)
+    try:
+        with opened(record, kind="check", name=question.check, at=moment) as run:
+            for one in question.judged:
+                run.used(one.artifact, name=one.name, source=one.source)
+            run.made(artifact, name=VERDICT)
+            if state != "error":
+                run.add(Keyed(key=key, run=run.id))
+                run.require(KeyIs(key=key, run=None))
+    except ConflictError:  # somebody judged the same at the same time
+        known = _recall(record, key, question)
+        if known is None:
+            raise
+        return known
+    return Gate(
+        name=question.check, subject=question.subject, state=state, findings=findings,
+        verdict=artifact.id, run=run.id, seconds=clock.monotonic_s() - began,
+    )  # fmt: skip
+
+
+def verdict_artifact(record: Record, verdict: Verdict) -> Artifact:
+    """Store a verdict; its summary says check, state, and whom alone it speaks of (the first)."""
+    return put_value(
+        record, VERDICT, verdict,
+        summary={
+            "check": verdict.check, "state": verdict.state,
+            **({"subject": verdict.subjects[0]} if verdict.subjects else {}),
+        },
+    )  # fmt: skip
+
+
+def read_verdict(record: Record, identity: ArtifactId) -> Verdict:
+    """Return a verdict by its id."""
+    return read_value(record, find_artifact(record, identity), Verdict)
+
+
+def _key(record: Record, question: Question) -> str:
+    artifacts = sorted(f"{one.name}={one.artifact}" for one in question.judged)
+    content = digest_of_value([question.check, question.subject, artifacts, question.memo])
+    return f"check:{record.project}/{content[3:]}"
+
+
+def _recall(record: Record, key: str, question: Question) -> Gate | None:
+    run = record.ports.ledger.keys([key]).get(key)
+    if run is None:
+        return None
+    where = (Where("run", "=", run), Where("role", "=", "made"), Where("name", "=", VERDICT))
+    edges = record.ports.ledger.find(Query(EdgeRow, where=where, limit=1))
+    if not edges:
+        return None
+    verdict = read_verdict(record, edges[0].artifact)
+    return Gate(
+        name=question.check, subject=question.subject, state=verdict.state,
+        findings=verdict.findings, verdict=edges[0].artifact, run=run, is_unchanged=True,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Continuous training: triggers, their decisions, champion and challenger."""
