@@ -238,31 +238,32 @@ def _whole(name: str, value: object) -> int:
 def _from_json(given: _Input, rows: int) -> Tensor:
     if given.data is msgspec.UNSET or not isinstance(given.data, msgspec.Raw):
         raise RequestError(400, f"tensor {given.name!r} has no data")
-    data = _decoded_items(given, given.data)
+    data, may_miss = _decoded_items(given, given.data)
     if len(data) != rows:
         raise RequestError(
             400, f"tensor {given.name!r} has the shape {given.shape} but {len(data)} values"
         )
     valid = None
-    if None in data:
+    if may_miss and None in data:
         valid = np.array([value is not None for value in data], dtype=np.bool_)
     return Tensor(
         name=given.name, datatype=given.datatype, values=_array(given, data, valid), valid=valid
     )
 
 
-def _decoded_items(given: _Input, data: msgspec.Raw) -> list[Any]:
+def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
+    """Return the values, and whether any of them may be null."""
     try:
-        return _flat[given.datatype].decode(data)
+        return _flat[given.datatype].decode(data), False
     except msgspec.ValidationError:
         pass
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, f"tensor {given.name!r}: {error}") from None
     try:
-        return _nullable[given.datatype].decode(data)
+        return _nullable[given.datatype].decode(data), True
     except msgspec.ValidationError as error:
         if len(given.shape) == 2:
-            return _unnested(given, data)
+            return _unnested(given, data), True
         raise RequestError(
             400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: {error}"
         ) from None
@@ -298,8 +299,10 @@ def _array(given: _Input, data: list[Any], valid: NDArray[np.bool_] | None) -> N
                 raise RequestError(
                     400, f"tensor {given.name!r}, row {row}: {value} is no {given.datatype}"
                 )
-    with np.errstate(over="ignore"):
-        return np.array(filled, dtype=code)
+    if given.datatype == "FP32":
+        with np.errstate(over="ignore"):  # infinity, as the datatype says
+            return np.array(filled, dtype=code)
+    return np.array(filled, dtype=code)
 
 
 def _from_bytes(given: _Input, rows: int, piece: memoryview) -> Tensor:
