@@ -33,6 +33,9 @@ KNOWN: Mapping[str, Known] = {
     "project.modules": Known(
         default="", what="the project's modules, by comma; default: those that import tidemill"
     ),
+    "project.allow": Known(
+        default="", what="code files that may be large or look like a secret: patterns, by commas"
+    ),
     "record.ledger": Known(default=".tidemill/ledger.db", what="where the record is kept"),
     "record.objects": Known(default=".tidemill/objects", what="where bytes are kept"),
     "run.workers": Known(default=2, what="steps that run at the same time"),

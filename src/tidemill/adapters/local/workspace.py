@@ -1,0 +1,158 @@
+"""One project's folder: its code as it lies there, what is installed, and the machine it is on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from tidemill.adapters import git_tree, installed, this_machine
+from tidemill.adapters.ignore_rules import NEVER, plain_files
+from tidemill.adapters.secrets_found import secret_in
+from tidemill.core.digest import Digest, TreeEntry
+from tidemill.core.errors import InvalidInputError
+from tidemill.ports.workspace import CodeCapture, EnvironmentCapture, MachineCapture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+LARGEST_BYTES = 10 << 20
+
+
+class LocalWorkspace:
+    """A project in a folder, in Git or not, also when it is a part of a larger repository.
+
+    Args:
+        root: the project's folder (where `tidemill.toml` lies).
+        code_root: folder of its own Python modules (`project.code`); default: `root`.
+        allow: patterns of files that may be large or look like a secret (`tests/keys/*`).
+    """
+
+    def __init__(
+        self, root: Path, code_root: Path | None = None, *, allow: Sequence[str] = ()
+    ) -> None:
+        self._root = root.resolve()
+        self._code_root = (code_root or root).resolve()
+        self._allow = tuple(allow)
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self._root
+
+    def code(self) -> CodeCapture:
+        """Capture the code: every file that is not ignored, committed or not. Changes nothing.
+
+        `git_tree` is what Git would call this folder's tree if everything were committed now, and
+        `is_dirty` whether that is not the tree of HEAD. `.tidemill/`, `.venv/` and `__pycache__/`
+        are never in it; links to a folder or out of the project are `skipped`.
+
+        Raises:
+            InvalidInputError: a file over 10 MiB, or one that looks like a secret; names it.
+        """
+        repository, listing = self._listing()
+        self._refuse_large(listing.names)
+        if repository is None:
+            return self._capture(listing.names, git_tree.Tree)
+        with git_tree.tree(repository, self._root, listing.own) as finish:
+            return self._capture(listing.names, finish)
+
+    def environment(self) -> EnvironmentCapture:
+        """Capture what is installed; it holds no path, and is equal after an equal rebuild."""
+        return installed.environment(
+            cache=self._root / ".tidemill" / "cache" / "installed.json", lock=self._lock()
+        )
+
+    def machine(self) -> MachineCapture:
+        """Capture the machine."""
+        return this_machine.machine()
+
+    def sources(self) -> Sequence[Path]:
+        """Return the project's own Python files, sorted; ignored ones are not among them."""
+        _, listing = self._listing()
+        paths = (self._root / name for name in listing.names if name.endswith(".py"))
+        return sorted(path for path in paths if path.is_relative_to(self._code_root))
+
+    def _listing(self) -> tuple[git_tree.Repository | None, git_tree.Listing]:
+        """Return the project's files, sorted, and the repository that has them, if one has.
+
+        A project that its repository ignores (a scratch folder) is a plain folder.
+        """
+        repository = git_tree.enclosing(self._root)
+        found = git_tree.listing(self._root) if repository else None
+        if found is None or not _project(found.names):
+            names = git_tree.plain_listing(self._root) or plain_files(self._root)
+            return None, git_tree.Listing(names=_project(names), own=())
+        return repository, git_tree.Listing(names=_project(found.names), own=_project(found.own))
+
+    def _capture(self, names: Sequence[str], finish: Callable[[], git_tree.Tree]) -> CodeCapture:
+        files, skipped = [], []
+        for name in names:
+            path = self._root / name
+            found = None
+            with contextlib.suppress(FileNotFoundError):
+                found = self._entry(name, path)
+            if found is None:
+                skipped.append(name)
+            else:
+                files.append((found, path))
+        made = finish()
+        return CodeCapture(
+            files=tuple(files), commit=made.commit, git_tree=made.tree, is_dirty=made.is_dirty,
+            skipped=tuple(skipped),
+        )  # fmt: skip
+
+    def _refuse_large(self, names: Sequence[str]) -> None:
+        for name in names:
+            size_bytes = 0
+            with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                size_bytes = os.lstat(f"{self._root}/{name}").st_size
+            if size_bytes > LARGEST_BYTES and not self._is_allowed(name):
+                raise InvalidInputError(
+                    f"{name} has {size_bytes / (1 << 20):,.1f} MiB; code has 10 MiB a file at most",
+                    fix=f"version it as data (tidemill data add NAME {name}) and put it into"
+                    f" .gitignore, or allow it: `[project] allow = {name!r}` in tidemill.toml",
+                )
+
+    def _is_allowed(self, name: str) -> bool:
+        return any(Path(name).match(pattern) for pattern in self._allow)
+
+    def _entry(self, name: str, path: Path) -> TreeEntry | None:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            aim = path.resolve()
+            if not aim.is_file() or not aim.is_relative_to(self._root):
+                return None
+            mode = aim.stat().st_mode
+        elif not stat.S_ISREG(mode):
+            return None
+        data = path.read_bytes()
+        if (why := secret_in(name, data)) and not self._is_allowed(name):
+            raise InvalidInputError(
+                f"{name} looks like a secret: {why}",
+                fix="put it into .gitignore and read it from the environment, or, if it is none,"
+                f" allow it: `[project] allow = {name!r}` in tidemill.toml",
+            )
+        return TreeEntry(
+            path=name, digest=Digest(f"b3:{blake3(data).hexdigest()}"), size_bytes=len(data),
+            is_executable=bool(mode & stat.S_IXUSR),
+        )  # fmt: skip
+
+    def _lock(self) -> bytes:
+        """Return the nearest `uv.lock` from the project's folder up to its repository's."""
+        repository = git_tree.enclosing(self._root)
+        last = repository.top if repository else self._root
+        for folder in (self._root, *self._root.parents):
+            if (folder / "uv.lock").is_file():
+                return (folder / "uv.lock").read_bytes()
+            if folder == last:
+                break
+        return b""
+
+
+def _project(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if NEVER.isdisjoint(name.split("/"))))
