@@ -1,0 +1,192 @@
+"""Diff: what changed between two of a kind: parameters, code, environment, inputs, figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.core.query import EdgeRow, Query, Where
+from tidemill.core.run import Run
+from tidemill.core.text import spell, table
+from tidemill.lineage.artifacts import read_value, tree_entries
+from tidemill.lineage.naming import Names
+from tidemill.lineage.show import newest_figures
+from tidemill.lineage.targets import find_run, find_target, kinds_of
+from tidemill.lineage.wording import short_id
+from tidemill.ports.workspace import EnvironmentCapture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidemill.core.run import Scalar
+    from tidemill.lineage.record import Record
+    from tidemill.lineage.targets import Target
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not the same; None: it is not there."""
+
+    name: str
+    old: str | int | float | bool | None
+    new: str | int | float | bool | None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of one sort: parameters, code, environment, inputs, figures, summary."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed from one thing to another; `detail` is what their kind adds."""
+
+    old: str
+    new: str
+    is_same_content: bool
+    parts: tuple[Part, ...]
+    detail: Any = None
+
+    def __str__(self) -> str:
+        same = ": the same content" if self.is_same_content else ""
+        parts = [f"{self.old} -> {self.new}{same}"]
+        for part in self.parts:
+            rows = [[change.name, change.old, change.new] for change in part.changes]
+            parts.append(table([part.name, "old", "new"], rows))
+        if self.detail is not None:
+            parts.append(str(self.detail))
+        if len(parts) == 1 and not self.is_same_content:
+            parts.append("nothing that the record knows of has changed but the content itself")
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+
+def difference(record: Record, old: str, new: str) -> Difference:
+    """Return what changed between the things that two pointers name.
+
+    Raises:
+        InvalidInputError: they are of different kinds.
+    """
+    before, after = find_target(record, old), find_target(record, new)
+    if before.kind != after.kind:
+        raise InvalidInputError(
+            f"{old} is a {before.kind} and {new} is a {after.kind}",
+            fix="compare two of one kind",
+        )
+    is_same = before.artifact is not None and before.artifact == after.artifact
+    parts = [_part("summary", _summary(before), _summary(after))]
+    runs = _run_of(record, before), _run_of(record, after)
+    if runs[0] is not None and runs[1] is not None and runs[0].id != runs[1].id:
+        parts += _run_parts(record, runs[0], runs[1])
+    return Difference(
+        old=before.title,
+        new=after.title,
+        is_same_content=is_same,
+        parts=tuple(part for part in parts if part.changes),
+        detail=None if is_same else _detail(record, before, after),
+    )
+
+
+def _summary(target: Target) -> Mapping[str, Scalar]:
+    if target.version is not None:
+        return target.version.summary
+    return target.artifact.summary if target.artifact else {}
+
+
+def _run_of(record: Record, target: Target) -> Run | None:
+    if target.version is not None:
+        return find_run(record, target.version.run)
+    return target.run
+
+
+def _detail(record: Record, before: Target, after: Target) -> object:
+    diff = next((kind.diff for kind in kinds_of(record, before) if kind.diff), None)
+    return diff(record, before.artifact, after.artifact) if diff and before.artifact else None
+
+
+def _run_parts(record: Record, old: Run, new: Run) -> list[Part]:
+    return [
+        _part("parameter", old.params, new.params),
+        _part("code", *_code(record, old, new)),
+        _part("environment", *_environment(record, old, new)),
+        _part("input", _inputs(record, old), _inputs(record, new)),
+        _part("figure", _figures(record, old), _figures(record, new)),
+    ]
+
+
+def _part(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Part:
+    names = [*old, *(key for key in new if key not in old)]
+    changes = (
+        Change(name=key, old=old.get(key), new=new.get(key))
+        for key in names
+        if spell(old.get(key)) != spell(new.get(key)) or old.get(key) != new.get(key)
+    )
+    return Part(name=name, changes=tuple(changes))
+
+
+def _code(record: Record, old: Run, new: Run) -> tuple[dict[str, str], dict[str, str]]:
+    if old.code == new.code:
+        return {}, {}
+    return _files(record, old), _files(record, new)
+
+
+def _files(record: Record, run: Run) -> dict[str, str]:
+    if run.code is None:
+        return {}
+    names = Names(record)
+    names.load_artifacts([run.code])
+    known = names.artifacts.get(run.code)
+    if known is None or known.manifest is None:
+        return {"code": short_id(run.code)}
+    commit = {"commit": str(known.summary["commit"])} if known.summary.get("commit") else {}
+    return commit | {entry.path: short_id(entry.digest) for entry in tree_entries(record, known)}
+
+
+def _environment(record: Record, old: Run, new: Run) -> tuple[dict[str, str], dict[str, str]]:
+    if old.environment == new.environment:
+        return {}, {}
+    return _installed(record, old), _installed(record, new)
+
+
+def _installed(record: Record, run: Run) -> dict[str, str]:
+    if run.environment is None:
+        return {}
+    names = Names(record)
+    names.load_artifacts([run.environment])
+    known = names.artifacts.get(run.environment)
+    if known is None:
+        return {"environment": short_id(run.environment)}
+    held = read_value(record, known, EnvironmentCapture)
+    return {
+        "python": held.python,
+        "platform": held.platform,
+        **{name: f"{version} {digest[:11]}" for name, version, digest in held.distributions},
+    }
+
+
+def _inputs(record: Record, run: Run) -> dict[str, str]:
+    used = [edge for edge in record.ports.ledger.edges([run.id], "up", 1) if _is_input(edge, run)]
+    names = Names(record)
+    names.load_artifacts(edge.artifact for edge in used)
+    return {
+        edge.name or f"{names.kind_of(edge.artifact)} {place}": names.of_artifact(
+            edge.artifact, [edge.source] if edge.source else []
+        )
+        for place, edge in enumerate(sorted(used, key=lambda edge: edge.name))
+    }
+
+
+def _is_input(edge: EdgeRow, run: Run) -> bool:
+    return edge.role == "used" and edge.artifact not in {run.code, run.environment}
+
+
+def _figures(record: Record, run: Run) -> dict[str, float]:
+    inner = Query(Run, where=(Where("parent", "=", run.id),), limit=1000)
+    found = {figure.key: figure.value for figure in newest_figures(record, run)}
+    for step in record.ports.ledger.find(inner):
+        figures = newest_figures(record, step)
+        found |= {f"{step.name}.{figure.key}": figure.value for figure in figures}
+    return found

@@ -1,0 +1,228 @@
+"""Why: from a thing back to everything that made it, as one tree.
+
+A version follows its own run, and a *used* edge the run that it took the artifact from, because
+equal content has several makers. What was shown once is named again, not drawn again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.text import tree
+from tidemill.lineage.naming import Names
+from tidemill.lineage.targets import find_target
+from tidemill.lineage.wording import run_title, short_id, spell_items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.query import EdgeRow
+    from tidemill.core.run import Run, RunId
+    from tidemill.lineage.record import Record
+    from tidemill.lineage.targets import Located, Target
+
+MOST_NODES = 400
+"""More than this are not drawn; the answer says how many were left out."""
+
+
+class WhyNode(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in the answer, what is known of it, and what it was made of."""
+
+    id: str
+    kind: str
+    title: str
+    lines: tuple[str, ...] = ()
+    below: tuple[WhyNode, ...] = ()
+    is_repeated: bool = False
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that made a thing."""
+
+    root: WhyNode
+    left_out: int = 0
+
+    def __str__(self) -> str:
+        text = tree(self.root.title, _branches(self.root))
+        if self.left_out:
+            text += f"\n({self.left_out} more; ask `tidemill why` of one of the above)"
+        return text
+
+    __repr__ = __str__
+
+
+def explained(record: Record, ref: str, depth: int) -> Why:
+    """Return what made the thing that a pointer names, at most `depth` runs back."""
+    target = find_target(record, ref)
+    starts = _starts(record, target)
+    walk = _Walk(record)
+    walk.load([(artifact, run) for _, artifact, run in starts], depth)
+    root = walk.root(target, starts)
+    return Why(root=root, left_out=walk.left_out)
+
+
+Start = tuple[str, "ArtifactId | None", "RunId | None"]
+"""Where the walk begins: a name, the artifact, the run that it came from."""
+
+
+def _starts(record: Record, target: Target) -> list[Start]:
+    if target.located is None:
+        return [_start_of(target, "")]
+    return [
+        _start_of(find_target(record, pointer), name) for name, pointer in target.located.came_from
+    ]
+
+
+def _start_of(target: Target, name: str) -> Start:
+    run = target.version.run if target.version else target.run.id if target.run else None
+    return name, target.artifact.id if target.artifact else None, run
+
+
+class _Walk:
+    """Loads the graph level by level, then draws it from the top."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._names = Names(record)
+        self._used: dict[RunId, list[EdgeRow]] = {}
+        self._makers: dict[ArtifactId, list[RunId]] = defaultdict(list)
+        self._drawn: set[str] = set()
+        self.left_out = 0
+
+    def load(self, wanted: Iterable[tuple[ArtifactId | None, RunId | None]], depth: int) -> None:
+        """Load what the wanted were made of, `depth` runs back."""
+        front = list(wanted)
+        for _ in range(depth):
+            runs = self._load_makers(front)
+            new = [run for run in runs if run not in self._used]
+            if not new:
+                return
+            self._used |= {run: [] for run in new}
+            edges = self._record.ports.ledger.edges(new, "up", 1)
+            for edge in edges:
+                self._used[edge.run].append(edge)
+            front = [(edge.artifact, edge.source) for edge in edges]
+
+    def _load_makers(self, front: list[tuple[ArtifactId | None, RunId | None]]) -> list[RunId]:
+        artifacts = [one for one, _ in front if one and one not in self._makers]
+        if artifacts:
+            for edge in self._record.ports.ledger.edges(artifacts, "up", 1):
+                self._makers[edge.artifact].append(edge.run)
+        self._names.load_artifacts(artifacts)
+        self._names.load_runs(run for one in artifacts for run in self._makers[one][-50:])
+        self._names.load_runs(run for _, run in front if run)
+        found = (run for one, source in front for run in self._came_from(one, source))
+        return list(dict.fromkeys(found))
+
+    def _came_from(self, artifact: ArtifactId | None, source: RunId | None) -> list[RunId]:
+        """Return the runs behind an artifact: the named one and the step within it that made it."""
+        makers = self._makers.get(artifact, []) if artifact else []
+        if source is None:
+            return makers[-1:]
+        inner = [
+            run
+            for run in makers[-50:]
+            if run in self._names.runs and self._names.runs[run].parent == source
+        ]
+        return [source, *inner] if inner or source in makers or not makers else [source]
+
+    def root(self, target: Target, starts: list[Start]) -> WhyNode:
+        """Return the whole answer."""
+        if target.located is not None:
+            return self._located(target.title, target.located, starts)
+        ((_, artifact, run),) = starts
+        if artifact is None and run is not None:
+            return self._run(run)
+        return self._artifact("", artifact, run, title=target.title)
+
+    def _located(self, title: str, located: Located, starts: list[Start]) -> WhyNode:
+        below = tuple(
+            self._artifact(name, artifact, run) if artifact else self._run(run)
+            for name, artifact, run in starts
+            if artifact or run
+        )
+        return WhyNode(id=title, kind="located", title=title, lines=located.lines, below=below)
+
+    def _artifact(
+        self, name: str, artifact: ArtifactId | None, source: RunId | None, *, title: str = ""
+    ) -> WhyNode:
+        if artifact is None:
+            raise AssertionError
+        runs = self._came_from(artifact, source)
+        called = self._names.of_artifact(artifact, runs)
+        if title and not called.startswith(title):
+            called = f"{title} {called}"
+        text = f"{name}: {called}" if name and name != called.partition(":")[0] else called
+        is_repeated = self._is_drawn(f"{artifact}@{source}")
+        return WhyNode(
+            id=artifact,
+            kind=self._names.kind_of(artifact),
+            title=text,
+            lines=() if is_repeated else self._explained(artifact, runs),
+            below=() if is_repeated else tuple(self._run(run) for run in runs),
+            is_repeated=is_repeated and bool(runs),
+        )
+
+    def _run(self, identity: RunId | None) -> WhyNode:
+        if identity is None:
+            raise AssertionError
+        run = self._names.runs.get(identity)
+        if run is None:
+            return WhyNode(id=identity, kind="run", title=f"run:{identity[-8:]}")
+        if self._is_drawn(identity):
+            return WhyNode(
+                id=run.id, kind=run.kind, title=f"{run.kind} {run.name} ({run})", is_repeated=True
+            )
+        lines = tuple(self._about_run(run))
+        about = {run.code, run.environment}
+        edges = sorted(self._used.get(identity, ()), key=lambda edge: (edge.name, edge.artifact))
+        below = tuple(
+            self._artifact(edge.name, edge.artifact, edge.source)
+            for edge in edges
+            if edge.artifact not in about and self._has_room()
+        )
+        return WhyNode(id=run.id, kind=run.kind, title=run_title(run), lines=lines, below=below)
+
+    def _about_run(self, run: Run) -> Iterable[str]:
+        if run.params:
+            yield f"with {spell_items(run.params)}"
+        if run.error:
+            yield f"error: {run.error.splitlines()[0]}"
+        self._names.load_artifacts([one for one in (run.code, run.environment) if one])
+        for what, identity in (("code", run.code), ("environment", run.environment)):
+            if identity and not self._is_drawn(identity):
+                known = self._names.artifacts.get(identity)
+                summary = spell_items(known.summary) if known else ""
+                yield f"{what} {short_id(identity)}" + (f" ({summary})" if summary else "")
+
+    def _explained(self, artifact: ArtifactId, runs: list[RunId]) -> tuple[str, ...]:
+        known = self._names.artifacts.get(artifact)
+        kind = self._record.kinds.get(known.kind) if known else None
+        if kind is None or kind.explain is None:
+            return ()
+        run = self._names.runs.get(runs[0]) if runs else None
+        return tuple(kind.explain(self._record, run, known))
+
+    def _is_drawn(self, key: str) -> bool:
+        if key in self._drawn:
+            return True
+        self._drawn.add(key)
+        return False
+
+    def _has_room(self) -> bool:
+        if len(self._drawn) < MOST_NODES:
+            return True
+        self.left_out += 1
+        return False
+
+
+def _branches(node: WhyNode) -> list[tuple[str, list[object]]]:
+    lines: list[tuple[str, list[object]]] = [(line, []) for line in node.lines]
+    for below in node.below:
+        title = f"{below.title} (above)" if below.is_repeated else below.title
+        lines.append((title, list(_branches(below))))
+    return lines

@@ -1,0 +1,164 @@
+"""The verbs for any kind: show, list, search, why, impact, diff, log, rm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.errors import NotAllowedError
+from tidemill.core.facts import Batch, Hidden
+from tidemill.core.operation import Kind, Operation
+from tidemill.core.pointer import parse_pointer
+from tidemill.lineage.comparison import Difference, difference
+from tidemill.lineage.explain import Why, explained
+from tidemill.lineage.history import History, history
+from tidemill.lineage.impact import Impact, impact_of
+from tidemill.lineage.refs import resolve
+from tidemill.lineage.search import Listing, found, listed_refs, listed_runs
+from tidemill.lineage.show import Shown, shown
+
+if TYPE_CHECKING:
+    from tidemill.lineage.record import Record
+
+
+class RefHidden(msgspec.Struct, frozen=True, kw_only=True):
+    """A ref is hidden from lists, or shown in them again."""
+
+    ref: str
+    is_hidden: bool
+
+    def __str__(self) -> str:
+        if self.is_hidden:
+            return f"{self.ref} is hidden from lists; its history stays (`rm --restore` undoes it)"
+        return f"{self.ref} is shown in lists again"
+
+
+def show(record: Record, ref: str) -> Shown:
+    """Show everything that is known of one thing.
+
+    Args:
+        ref: a ref, version, run, artifact or prediction, such as model:delay@3.
+    """
+    return shown(record, ref)
+
+
+def listing(
+    record: Record,
+    kind: str = "",
+    *,
+    project: str = "",
+    limit: int = 50,
+    hidden: bool = False,
+) -> Listing:
+    """List refs with their newest version, or runs.
+
+    Args:
+        kind: data, model, deployment, ... or run; left out: every ref.
+        project: name of another project in the same record.
+        limit: how many to list.
+        hidden: hidden refs too.
+    """
+    of = project or record.project
+    if kind == "run":
+        return listed_runs(record, of, limit)
+    return listed_refs(record, kind, of, limit, hidden=hidden)
+
+
+def search(record: Record, text: str, *, limit: int = 50) -> Listing:
+    """Search names, reasons, errors and notes for a text.
+
+    Args:
+        text: part of a name or of a sentence, or the beginning of an artifact's id.
+        limit: how many to list.
+    """
+    return found(record, text, limit)
+
+
+def why(record: Record, ref: str, *, depth: int = 30) -> Why:
+    """Say what made it: runs, code, environment, data, back to the first source.
+
+    Args:
+        ref: what to explain, such as model:delay@3, prediction:ID or run:ID.
+        depth: how many runs back to go.
+    """
+    return explained(record, ref, depth)
+
+
+def impact(record: Record, ref: str, *, depth: int = 30) -> Impact:
+    """List everything that was built on it, by kind.
+
+    Args:
+        ref: what to start from, such as data:flights@2.
+        depth: how many runs forward to go.
+    """
+    return impact_of(record, ref, depth)
+
+
+def diff(record: Record, old: str, new: str) -> Difference:
+    """Say what changed between two of the same kind.
+
+    Args:
+        old: the one before, such as model:delay@3.
+        new: the one after, such as model:delay@4.
+    """
+    return difference(record, old, new)
+
+
+def log(record: Record, ref: str, *, limit: int = 100) -> History:
+    """Say who did what to it, when and why; oldest first.
+
+    Args:
+        ref: a ref or a run.
+        limit: how many of the newest events to list.
+    """
+    return history(record, ref, limit)
+
+
+def hide(record: Record, ref: str, *, because: str = "", restore: bool = False) -> RefHidden:
+    """Hide a ref from lists; its history and bytes stay.
+
+    Args:
+        ref: the ref, such as model:delay.
+        because: why it is not wanted any more.
+        restore: show it again.
+    """
+    if not because.strip():
+        raise NotAllowedError(f"hiding or showing {ref} needs a reason", fix='add --because "..."')
+    pointer = parse_pointer(ref, project=record.project)
+    version = resolve(record, msgspec.structs.replace(pointer, number=None, at=None, word=None))
+    fact = Hidden(
+        ref=version.ref, is_hidden=not restore, actor=record.actor, at=record.now(),
+        because=because,
+    )  # fmt: skip
+    record.ports.ledger.commit(Batch(facts=(fact,), at=record.now()))
+    return RefHidden(ref=f"{version.ref.kind}:{version.ref.name}", is_hidden=not restore)
+
+
+OPERATIONS = (
+    Operation(
+        function=show, command=("show",),
+        examples=("tidemill show model:delay@champion", "tidemill show run:4f1c09aa"),
+    ),
+    Operation(
+        function=listing, command=("list",),
+        examples=("tidemill list", "tidemill list model", "tidemill list run --limit 5"),
+    ),
+    Operation(function=search, command=("search",), examples=("tidemill search delay",)),
+    Operation(
+        function=why, command=("why",),
+        examples=("tidemill why model:delay@champion", "tidemill why data:flights@2"),
+    ),
+    Operation(function=impact, command=("impact",), examples=("tidemill impact data:flights@1",)),
+    Operation(function=diff, command=("diff",),
+              examples=("tidemill diff model:delay@1 model:delay@2",)),
+    Operation(function=log, command=("log",), examples=("tidemill log model:delay",)),
+    Operation(
+        function=hide, command=("rm",), role="maintainer",
+        examples=('tidemill rm data:scratch --because "was a test"',),
+    ),
+)  # fmt: skip
+KINDS = (
+    Kind(name="code", what="a project's code as it was"),
+    Kind(name="environment", what="what was installed"),
+)

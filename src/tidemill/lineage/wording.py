@@ -1,0 +1,56 @@
+"""How things of the record are called in text: artifacts, runs, times, who did it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.text import spell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tidemill.core.ref import RefName
+    from tidemill.core.run import Run, Scalar
+
+
+def short_id(identity: str) -> str:
+    """Return an artifact's id as people read it.
+
+    >>> short_id("td1:" + "ab" * 32)
+    'td1:abababababab'
+    """
+    scheme, _, digits = identity.partition(":")
+    return f"{scheme}:{digits[:12]}"
+
+
+def spell_time(time: datetime) -> str:
+    """Return a time as people read it; a midnight is a date.
+
+    >>> from datetime import datetime, UTC
+    >>> spell_time(datetime(2013, 4, 1, tzinfo=UTC))
+    '2013-04-01'
+    """
+    is_midnight = not (time.hour or time.minute or time.second or time.microsecond)
+    return time.strftime("%Y-%m-%d" if is_midnight else "%Y-%m-%d %H:%M:%S")
+
+
+def spell_items(items: Mapping[str, Scalar]) -> str:
+    """Return a mapping as `a=1, b=x`."""
+    return ", ".join(f"{name}={spell(value)}" for name, value in items.items())
+
+
+def ref_text(ref: RefName, project: str) -> str:
+    """Return a ref as one types it in `project`: the project only where it is another one."""
+    return f"{ref.kind}:{ref.name}" if ref.project == project else str(ref)
+
+
+def run_title(run: Run) -> str:
+    """Return a run in one line: what, which, who, when, how it ended, why."""
+    state = "" if run.status == "done" else f" {run.status.upper()}"
+    because = f' because "{run.because}"' if run.because else ""
+    cause = f" caused by {run.cause}" if run.cause else ""
+    name = f" {run.name}" if run.name else ""
+    at = f" at {spell_time(run.at)}" if run.at != run.opened_at else ""
+    when = spell_time(run.opened_at)
+    return f"{run.kind}{name} ({run}){state} by {run.actor}, {when}{at}{because}{cause}"
