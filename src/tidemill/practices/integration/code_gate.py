@@ -75,8 +75,6 @@ def _tests(record: Record, bounds: Bounds) -> Finding:
 
 def _read(status: int, lines: Sequence[str]) -> Finding:
     last = lines[-1].strip("= ") if lines else "no output"
-    if status == 0:
-        return Finding(rule="tests", state="pass", what=last, **_counts(last))
     if status == _NO_TESTS:
         return Finding(
             rule="tests", state="not_run", what="pytest found no test in the test files",
@@ -86,18 +84,24 @@ def _read(status: int, lines: Sequence[str]) -> Finding:
         return Finding(
             rule="tests", state="not_run", what="pytest is not installed", fix="uv add --dev pytest"
         )
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    told = failed[:_TAIL] or list(lines[-_TAIL:])
+    passed, failed = _counts(last)
+    if status == 0:
+        return Finding(
+            rule="tests", state="pass", what=last, rows_checked=passed + failed, rows_failed=failed
+        )
+    named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    told = named[:_TAIL] or list(lines[-_TAIL:])
     return Finding(
         rule="tests", state="fail", what="\n".join([last, *told]), fix="python -m pytest",
-        **_counts(last),
+        rows_checked=passed + failed, rows_failed=failed,
     )  # fmt: skip
 
 
-def _counts(summary: str) -> dict[str, int]:
+def _counts(summary: str) -> tuple[int, int]:
+    """Return how many tests passed and how many did not, from the last line of pytest."""
     numbers = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", summary)}
     failed = numbers.get("failed", 0) + numbers.get("error", 0) + numbers.get("errors", 0)
-    return {"rows_checked": failed + numbers.get("passed", 0), "rows_failed": failed}
+    return numbers.get("passed", 0), failed
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -23,8 +23,10 @@ def junit_xml(gates: Sequence[Gate]) -> str:
     errors = sum(finding.state in {"error", "not_run"} for finding in cases)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuites name="tidemill check" tests="{len(cases)}" failures="{failures}" '
-        f'errors="{errors}">',
+        (
+            f'<testsuites name="tidemill check" tests="{len(cases)}" failures="{failures}" '
+            f'errors="{errors}">'
+        ),
         *(line for gate in gates for line in _suite(gate)),
         "</testsuites>",
     ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.lineage.record import Record
+    from tidemill.lineage.writing import RunDraft
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +66,12 @@ def ask(
     judge: Callable[[], Sequence[Finding]],
     *,
     at: datetime | None = None,
+    attach: Callable[[RunDraft], None] | None = None,
 ) -> Gate:
-    """Return the verdict on a question: the one that is kept, or a new one, kept from now on."""
+    """Return the verdict on a question: the one that is kept, or a new one, kept from now on.
+
+    `attach` may tie more to the run, such as the code that it judges.
+    """
     clock = record.ports.clock
     key = _key(record, question)
     known = _recall(record, key, question)
@@ -85,6 +90,8 @@ def ask(
         with opened(record, kind="check", name=question.check, at=moment) as run:
             for one in question.judged:
                 run.used(one.artifact, name=one.name, source=one.source)
+            if attach is not None:
+                attach(run)
             run.made(artifact, name=VERDICT)
             if state != "error":
                 run.add(Keyed(key=key, run=run.id))

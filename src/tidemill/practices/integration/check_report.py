@@ -1,0 +1,56 @@
+"""Check report: what every gate said, as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.text import table
+
+if TYPE_CHECKING:
+    from tidemill.core.check import Finding, State
+    from tidemill.practices.integration.verdicts import Gate
+
+GATES = "gates"
+"""The check that stands for all gates of a model; what a policy asks for."""
+
+
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Every gate that was asked. `has_passed` only if each of them passed or warned."""
+
+    state: State
+    gates: tuple[Gate, ...]
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether what asked may go on."""
+        return self.state in {"pass", "warn"}
+
+    @property
+    def combined(self) -> tuple[Gate, ...]:
+        """What all gates together say of each model."""
+        return tuple(gate for gate in self.gates if gate.name == GATES)
+
+    def __str__(self) -> str:
+        lines = []
+        for gate in self.gates:
+            if gate.name == GATES:
+                continue
+            how = "unchanged" if gate.is_unchanged else f"{gate.seconds:.1f} s"
+            lines.append(f"{gate.name} {gate.subject}: {gate.state.replace('_', ' ')} ({how})")
+            rows = [[f.rule, f.state.replace("_", " "), f.bound, _first(f)] for f in gate.findings]
+            lines += [
+                f"  {line}" for line in table(["rule", "", "bound", "what"], rows).split("\n")
+            ]
+            lines += [f"  fix {f.rule}: {f.fix}" for f in gate.findings if _asks(f)]
+        lines.append(f"check: {self.state.replace('_', ' ')}")
+        return "\n".join(lines)
+
+
+def _first(finding: Finding) -> str:
+    return finding.what.partition("\n")[0]
+
+
+def _asks(finding: Finding) -> bool:
+    return bool(finding.fix) and finding.state != "pass"

@@ -1,0 +1,135 @@
+"""The check of a project: every gate of code, data and models, and what they say together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.check import Finding, worst
+from tidemill.core.errors import UsageError
+from tidemill.core.query import Query, Where
+from tidemill.core.ref import Ref, RefName, Version
+from tidemill.lineage.refs import resolve
+from tidemill.lineage.writing import find_ref, newest_version
+from tidemill.practices.infrastructure.project import declared, project_root
+from tidemill.practices.integration.bounds import project_bounds
+from tidemill.practices.integration.check_report import GATES, CheckReport
+from tidemill.practices.integration.code_gate import code_findings, test_files
+from tidemill.practices.integration.model_gates import model_gate
+from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
+from tidemill.practices.pipelines.capture import capture
+from tidemill.practices.pipelines.code_identity import code_identity
+from tidemill.practices.validation.contract import Contract
+from tidemill.practices.validation.operations import check_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from tidemill.lineage.record import Record
+    from tidemill.practices.integration.bounds import Bounds
+
+SUBJECTS = ("code", "data", "model")
+
+
+def run_gates(
+    record: Record, pointer: str = "", *, only: Sequence[str] = (), at: datetime | None = None
+) -> CheckReport:
+    """Ask every gate; of models those of `pointer`, or of each model's newest version.
+
+    Raises:
+        UsageError: `only` names something else than code, data, model.
+        NotFoundError: there is no such version.
+    """
+    for name in only:
+        if name not in SUBJECTS:
+            raise UsageError(f"there is no gate {name!r}", fix=f"--only {','.join(SUBJECTS)}")
+    wanted = set(only) or set(SUBJECTS)
+    bounds = project_bounds(record)
+    models = _models(record, pointer) if "model" in wanted else []
+    general: list[Gate] = []
+    if "code" in wanted:
+        general.append(code_gate(record, bounds, at=at))
+    if "data" in wanted:
+        general += data_gates(record, at=at)
+    gates = list(general)
+    for version in models:
+        own = model_gate(record, version, bounds, at=at)
+        gates += [own, combined_gate(record, version, [*general, own], at=at)]
+    findings = tuple(finding for gate in gates for finding in gate.findings)
+    return CheckReport(state=worst(findings), gates=tuple(gates))
+
+
+def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> Gate:
+    """Return the verdict on the project's code as it lies in its folder."""
+    record.tell.progress("checking the code")
+    captured = capture(record)
+    root = project_root(record)
+    tests = [path.read_bytes().hex() for path in test_files(root)]
+    question = Question(
+        check="code", subject=record.project,
+        judged=(Judged(artifact=captured.code.id, name="code"),),
+        memo=(code_identity(record), captured.environment.id, tests, bounds.test_timeout),
+    )  # fmt: skip
+    return ask(
+        record, question, lambda: code_findings(record, bounds), at=at, attach=captured.attach
+    )
+
+
+def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
+    """Yield the verdict on the newest version of each data ref that has a contract."""
+    found = False
+    for name, contract in declared(record, Contract, class_objects=True).items():
+        ref = RefName(kind="data", project=record.project, name=contract.data or name)
+        newest = newest_version(record, ref) if find_ref(record, ref) else 0
+        if isinstance(newest, Version):
+            found = True
+            yield _data_gate(record, newest, at)
+    if not found:
+        finding = Finding(
+            rule="contracts", state="warn", what="no data with a contract is in the record",
+            fix="declare a Contract and tidemill data add NAME SOURCE",
+        )  # fmt: skip
+        yield Gate(name="data", subject=record.project, state="warn", findings=(finding,))
+
+
+def _data_gate(record: Record, version: Version, at: datetime | None) -> Gate:
+    record.tell.progress(f"checking {version}")
+    question = Question(
+        check="data", subject=str(version), memo=(code_identity(record),),
+        judged=(Judged(artifact=version.artifact, source=version.run, name="data"),),
+    )  # fmt: skip
+    return ask(record, question, lambda: check_data(record, str(version), at=at).findings, at=at)
+
+
+def combined_gate(
+    record: Record, version: Version, parts: Sequence[Gate], *, at: datetime | None = None
+) -> Gate:
+    """Return what gates say of a model together, as a verdict of the check `gates`."""
+    findings = tuple(
+        msgspec.structs.replace(finding, rule=f"{part.name}.{finding.rule}")
+        for part in parts
+        for finding in part.findings
+    )
+    judged = (
+        Judged(artifact=version.artifact, source=version.run, name="model"),
+        *(
+            Judged(artifact=part.verdict, source=part.run, name=f"{part.name}:{part.subject}")
+            for part in parts
+            if part.verdict is not None
+        ),
+    )
+    question = Question(
+        check=GATES, subject=str(version), judged=judged, memo=(findings,), confidence=0.95
+    )
+    return ask(record, question, lambda: findings, at=at)
+
+
+def _models(record: Record, pointer: str) -> list[Version]:
+    if pointer:
+        return [resolve(record, pointer, kind="model")]
+    where = (Where("ref.kind", "=", "model"), Where("ref.project", "=", record.project))
+    refs = record.ports.ledger.find(Query(Ref, where=where))
+    newest = [newest_version(record, ref.ref) for ref in refs if not ref.is_hidden]
+    return [version for version in newest if isinstance(version, Version)]

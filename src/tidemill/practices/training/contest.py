@@ -1,0 +1,187 @@
+"""Contest: challenger against champion on the same rows, with the error that it promises. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from tidemill.core.check import Finding, State
+from tidemill.core.errors import InvalidInputError
+from tidemill.kernels.comparison import (
+    COMPARABLE_METRICS,
+    ComparisonPlan,
+    PairedRows,
+    paired_comparison,
+    rows_needed,
+)
+from tidemill.kernels.task_metrics import task_loss, task_row_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tidemill.core.task import Task
+    from tidemill.kernels.comparison import PairedComparison
+
+ALPHA = 0.05
+"""How often, at most, an equal challenger is called better on rows looked at once."""
+MIN_SLICE_ROWS = 200
+MOST_LEVELS = 30
+EQUAL_SCORES = 1e-9
+
+
+class ContestRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a window with both models' answers.
+
+    `labels` as codes (rows,), outputs (rows,) or (rows, classes), `days` what moves together,
+    `slices` levels as text by column, `logged` what the champion answered when it was asked, NaN
+    where another model did.
+    """
+
+    labels: NDArray[np.float64]
+    champion: NDArray[np.float64]
+    challenger: NDArray[np.float64]
+    days: NDArray[np.int64]
+    logged: NDArray[np.float64]
+    slices: Mapping[str, NDArray[np.str_]] = {}
+    window: str = "this window"
+
+
+class Contest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the contest found: the paired comparison and every finding of the verdict."""
+
+    comparison: PairedComparison
+    findings: tuple[Finding, ...]
+
+
+def spent_alpha(look: int, alpha: float = ALPHA) -> float:
+    """Return the alpha of the n-th look (from 1) at one window: halved each time.
+
+    All looks together stay below 2 x alpha, however many there are.
+
+    >>> [spent_alpha(look) for look in (1, 2, 3)]
+    [0.05, 0.025, 0.0125]
+    """
+    return alpha / 2.0 ** (look - 1)
+
+
+def hold_contest(task: Task, rows: ContestRows, *, look: int = 1) -> Contest:
+    """Return whether the challenger is better on these rows, at the alpha of this look.
+
+    The task's primary metric decides where rows can be paired on it, else its loss; slices must
+    not be worse beyond doubt (alpha shared among them).
+
+    Raises:
+        TooFewRowsError, OneClassError, NotFiniteError: the rows do not tell.
+    """
+    metric = task.metric if task.metric in COMPARABLE_METRICS else "mean_loss"
+    plan = ComparisonPlan(metric=metric, alpha=spent_alpha(look), threshold=task.threshold)
+    found = _compared(task, rows, plan)
+    findings = (
+        _decides(found, look),
+        *_logged(rows),
+        *_slices(task, rows, plan),
+    )
+    return Contest(comparison=found, findings=findings)
+
+
+def _compared(task: Task, rows: ContestRows, plan: ComparisonPlan) -> PairedComparison:
+    champion, challenger = rows.champion, rows.challenger
+    if plan.metric == "mean_loss":  # losses of one's own: the two scores are each row's loss
+        champion = task_row_losses(task, rows.labels, champion, window=rows.window)
+        challenger = task_row_losses(task, rows.labels, challenger, window=rows.window)
+    paired = PairedRows(
+        labels=rows.labels, champion=champion, challenger=challenger, blocks=rows.days,
+        window=rows.window,
+    )  # fmt: skip
+    found = paired_comparison(paired, plan)
+    if plan.metric == "mean_loss":
+        return msgspec.structs.replace(found, metric=task_loss(task))
+    return found
+
+
+def _decides(found: PairedComparison, look: int) -> Finding:
+    states: Mapping[str, State] = {"better": "pass", "too_few_blocks": "not_run"}
+    told = f"{found.metric} {found.challenger:.4g} against {found.champion:.4g}: {found.why}"
+    if look > 1:
+        told += f"; look {look} at this window, so alpha is {found.alpha:.3g}"
+    fix = ""
+    if found.state == "undecided" and found.gain > 0.0:
+        needed = rows_needed(found, found.gain)
+        fix = f"a gain of {found.gain:.3g} needs about {needed:,} rows: compare on a longer window"
+    elif found.state != "better":
+        fix = "keep the champion"
+    return Finding(
+        rule="better", state=states.get(found.state, "fail"), what=told, measured=found.gain,
+        interval=(found.low, found.high) if math.isfinite(found.low) else None,
+        bound=f"gain > 0 with {1.0 - found.alpha:.4g} confidence", rows_checked=found.rows, fix=fix,
+    )  # fmt: skip
+
+
+def _logged(rows: ContestRows) -> Iterator[Finding]:
+    """The champion, asked again, must answer as it did: else features or files have changed."""
+    own = np.isfinite(rows.logged)
+    if not own.any():
+        yield Finding(
+            rule="logged", state="warn", rows_checked=0,
+            what="none of these rows was answered by the champion: its scores are computed again",
+        )  # fmt: skip
+        return
+    champion = rows.champion if rows.champion.ndim == 1 else rows.champion.max(axis=1)
+    apart = np.abs(champion[own] - rows.logged[own])
+    wrong = int((apart > EQUAL_SCORES).sum())
+    yield Finding(
+        rule="logged", state="pass" if wrong == 0 else "fail", measured=float(apart.max()),
+        what=f"the champion answers {int(own.sum()):,} rows as it did when it served"
+        if wrong == 0
+        else f"the champion answers {wrong:,} of {int(own.sum()):,} rows otherwise than it did",
+        rows_checked=int(own.sum()), rows_failed=wrong, bound=f"<= {EQUAL_SCORES:g}",
+        fix="" if wrong == 0 else "tidemill why prediction:ID of one of them",
+    )  # fmt: skip
+
+
+def _slices(task: Task, rows: ContestRows, plan: ComparisonPlan) -> Iterator[Finding]:
+    """No slice may be worse beyond doubt; alpha is shared, so all guards together keep it."""
+    parts = [
+        (column, level, mask)
+        for column, levels in rows.slices.items()
+        for level, mask in _levels(levels)
+    ]
+    if not parts:
+        return
+    shared = msgspec.structs.replace(plan, alpha=ALPHA / len(parts))
+    worse: list[str] = []
+    judged = 0
+    for column, level, mask in parts:
+        try:
+            found = _compared(task, _part(rows, mask), shared)
+        except InvalidInputError:  # one class only, too few rows: this slice does not tell
+            continue
+        judged += found.state != "too_few_blocks"
+        if found.state == "worse":
+            worse.append(f"{column} = {level} loses {-found.gain:.3g} {found.metric}")
+    yield Finding(
+        rule="slices", state="fail" if worse else "pass", rows_checked=judged,
+        rows_failed=len(worse), bound="none worse beyond doubt",
+        what="; ".join(worse) if worse else f"none of {judged} slices is worse beyond doubt",
+        fix="look at these slices before promoting" if worse else "",
+    )  # fmt: skip
+
+
+def _levels(column: NDArray[np.str_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    levels, counts = np.unique(column, return_counts=True)
+    order: Sequence[int] = np.argsort(-counts, kind="stable")[:MOST_LEVELS].tolist()
+    for place in order:
+        if counts[place] >= MIN_SLICE_ROWS:
+            yield str(levels[place]), column == levels[place]
+
+
+def _part(rows: ContestRows, mask: NDArray[np.bool_]) -> ContestRows:
+    return ContestRows(
+        labels=rows.labels[mask], champion=rows.champion[mask], challenger=rows.challenger[mask],
+        days=rows.days[mask], logged=rows.logged[mask], window=rows.window,
+    )  # fmt: skip
