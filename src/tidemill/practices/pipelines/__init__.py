@@ -1,0 +1,1 @@
+"""Pipelines: steps that are memoized by content, planned, scheduled and recorded."""

@@ -1,0 +1,89 @@
+"""Candidates: a pipeline's models, registered with the seal of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import UsageError
+from tidemill.practices.pipelines.codecs import artifact_of
+from tidemill.practices.pipelines.outputs import Output
+from tidemill.practices.pipelines.plan import required_plan
+from tidemill.practices.versioning.registry import register_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidemill.lineage.record import Record
+    from tidemill.lineage.writing import PendingVersion, RunDraft
+    from tidemill.ports.executor import Value
+
+
+class Candidate:
+    """A model to be registered, with what was said of it."""
+
+    def __init__(self, name: str, model: Output, others: dict[str, Output]) -> None:
+        self.name, self.model, self.others = name, model, others
+
+    def outputs(self) -> Iterator[tuple[str, Output]]:
+        """Yield what must be known before it can be registered."""
+        yield "model", self.model
+        yield from self.others.items()
+
+    def content(self) -> list[str]:
+        """Return what is registered, for the identity of the pipeline's run."""
+        return [self.name, *(f"{name} {output.artifact}" for name, output in self.outputs())]
+
+    def register(self, record: Record, run: RunDraft) -> PendingVersion:
+        """Register it as part of a run; the version has its number once the run is sealed."""
+        for name, output in self.outputs():
+            run.used(output.artifact, name=name, source=output.source)
+        value = self._value(self.model)
+        report, sample = self.others.get("report"), self.others.get("sample")
+        return register_model(
+            record, self.name, artifact_of(value), run=run,
+            report=report.artifact if report else None,
+            sample=sample.artifact if sample else None,
+            summary=value.summary, objects=value.objects,
+        )  # fmt: skip
+
+    def _value(self, output: Output) -> Value:
+        if output.value is None:
+            message = f"{output} is not known yet"
+            raise RuntimeError(message)
+        return output.value
+
+
+def candidate(
+    name: str,
+    model: object,
+    *,
+    report: object = None,
+    sample: object = None,
+    training_set: object = None,
+) -> None:
+    """Register a model when the pipeline ends well: `model:NAME` gets its next number.
+
+    A run in which everything was known already registers nothing new.
+
+    Args:
+        name: the model's name.
+        model: what a step that returns a `Model` returned.
+        report: its evaluation, what `evaluate` returned.
+        sample: rows as the model saw them, the reference of drift detection.
+        training_set: the rows that it was trained on.
+
+    Raises:
+        UsageError: called outside a pipeline function, or with something that no step returned.
+    """
+    plan = required_plan("candidate", "call it in the pipeline, on what this step returns")
+    given = {"model": model, "report": report, "sample": sample, "training_set": training_set}
+    outputs: dict[str, Output] = {}
+    for role, output in given.items():
+        if isinstance(output, Output):
+            outputs[role] = output
+        elif output is not None or role == "model":
+            raise UsageError(
+                f"{role} of candidate {name!r} is a {type(output).__name__}",
+                fix="pass what a step returned in this pipeline",
+            )
+    plan.candidates.append(Candidate(name, outputs.pop("model"), outputs))

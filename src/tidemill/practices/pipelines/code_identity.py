@@ -1,0 +1,104 @@
+"""The identity of code and environment: what besides arguments decides a step's result.
+
+All project modules count as a whole: comments and layout do not, everything else does. That is
+coarse (an edit of one step lets all run again) and never wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from tidemill.core.digest import Digest, digest_of_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.lineage.record import Record
+    from tidemill.ports.workspace import EnvironmentCapture
+
+_LEFT_OUT = ("test_", "conftest.py")
+_FOLDERS_LEFT_OUT = {"tests", "test"}
+
+
+def code_identity(record: Record) -> Digest:
+    """Return the digest of the project's modules and of tidemill itself, as they are on disk."""
+    workspace = record.ports.workspace
+    return identity_of_sources(workspace.root, workspace.sources())
+
+
+def identity_of_sources(root: Path, sources: Sequence[Path]) -> Digest:
+    """Return the digest of a project's Python files, its tests left out, and of tidemill itself.
+
+    Place and name of the project's folder do not matter.
+    """
+    texts = []
+    for path in sources:
+        place = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+        if place.name.startswith(_LEFT_OUT) or _FOLDERS_LEFT_OUT & set(place.parts[:-1]):
+            continue
+        texts.append((place.as_posix(), normal_digest(path.read_bytes())))
+    return digest_of_value(["code 1", sorted(texts), own_digest()])
+
+
+def environment_identity(environment: EnvironmentCapture) -> Digest:
+    """Return the digest of what is installed, tidemill left out (its code counts by itself)."""
+    installed = [row for row in environment.distributions if row[0].lower() != "tidemill"]
+    return digest_of_value(
+        [
+            "environment 1",
+            environment.python,
+            environment.implementation,
+            environment.platform,
+            sorted(installed),
+        ]
+    )
+
+
+@lru_cache(maxsize=4096)
+def normal_digest(source: bytes) -> str:
+    """Return the digest of Python source without comments, docstrings and layout.
+
+    A file that does not parse counts by its bytes: importing it will say what is wrong.
+
+    >>> normal_digest(b"x=1  # one") == normal_digest(b"x = 1")
+    True
+    >>> normal_digest(b"x = 1") == normal_digest(b"x = 2")
+    False
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return blake3(source).hexdigest()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _without_docstring(node)
+    return blake3(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without_docstring(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
+) -> None:
+    first = node.body[0] if node.body else None
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
+        node.body = node.body[1:]
+
+
+@lru_cache(maxsize=1)
+def own_digest() -> str:
+    """Return the digest of tidemill's own source, as it was when this process first asked."""
+    root = Path(str(files("tidemill")))
+    whole = blake3()
+    for path in sorted(root.rglob("*.py")):
+        whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        whole.update(blake3(path.read_bytes()).digest())
+    return whole.hexdigest()

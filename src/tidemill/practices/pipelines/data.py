@@ -1,0 +1,80 @@
+"""Data in a pipeline: a version of a data set, resolved when the pipeline is planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.errors import CheckFailedError, InvalidInputError
+from tidemill.core.pointer import parse_pointer
+from tidemill.core.times import parse_time
+from tidemill.lineage.artifacts import find_artifact, find_artifacts
+from tidemill.lineage.refs import ref_name, resolve, versions
+from tidemill.lineage.writing import find_ref
+from tidemill.practices.pipelines.codecs import value_of
+from tidemill.practices.pipelines.plan import required_plan
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from tidemill.core.ref import Version
+    from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.outputs import Output
+
+
+def data(
+    pointer: str, *, as_of: str | date | datetime | None = None, contract: type | None = None
+) -> Output:
+    """Return a version of a data set as an input of the pipeline that is running.
+
+    Args:
+        pointer: such as `flights`, `flights@3`, `flights@reference`.
+        as_of: effective time: the version that was newest then; default: the run's own.
+        contract: a contract that the version must have been checked against.
+
+    Raises:
+        NotFoundError: there is no such version.
+        CheckFailedError: the version was added without this contract.
+        UsageError: called outside a pipeline function, inside a step say.
+    """
+    name = pointer.partition(":")[2] or pointer
+    plan = required_plan(
+        f"data({pointer!r})",
+        f"give the step a parameter and pass data({pointer!r}) to it in the pipeline",
+    )
+    parsed = parse_pointer(pointer, project=plan.record.project, kind="data")
+    if (parsed.number, parsed.at, parsed.word) == (None, None, None):
+        moment = parse_time(as_of) if as_of is not None else plan.at
+        parsed = msgspec.structs.replace(parsed, at=moment)
+    elif as_of is not None:
+        raise InvalidInputError(
+            f"data({name!r}) says twice which version", fix="leave out either @ or as_of="
+        )
+    version = resolve(plan.record, parsed)
+    if contract is not None:
+        _require_contract(plan.record, version, contract)
+    artifact = find_artifact(plan.record, version.artifact)
+    if artifact.kind != "table" and not artifact.id.startswith("td1:"):
+        raise InvalidInputError(
+            f"{version} is a {artifact.kind}, which cannot be handed to a step",
+            fix="add it as a table: CSV, Parquet, JSON lines or a frame",
+        )
+    return plan.known(value_of(artifact, "table"), str(version), version.run)
+
+
+def _require_contract(record: Record, version: Version, contract: type) -> None:
+    name = str(getattr(contract, "contract_name", "") or getattr(contract, "data", ""))
+    name = name or version.ref.name
+    used = record.ports.ledger.edges([version.run], "up", 1)
+    ids = [edge.artifact for edge in used if edge.role == "used"]
+    kinds = find_artifacts(record, ids)
+    given = {identity for identity, artifact in kinds.items() if artifact.kind == "contract"}
+    ref = ref_name(record, "contract", name)
+    if find_ref(record, ref) is not None:
+        given &= {one.artifact for one in versions(record, ref)}
+    if not given:
+        raise CheckFailedError(
+            f"{version} was not checked against the contract {contract.__name__}",
+            fix=f"tidemill data add {version.ref.name} SOURCE --contract {contract.__name__}",
+        )

@@ -1,0 +1,195 @@
+"""Ends: what a step leaves in the record, many steps in one commit.
+
+The end of a step is its run, its results, its memo key and the release of its lease, together: so
+a step is known as done exactly when its result is durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.errors import ConflictError
+from tidemill.core.facts import (
+    ArtifactMade,
+    Batch,
+    Condition,
+    Edge,
+    Fact,
+    Figured,
+    Keyed,
+    KeyIs,
+    LeaseIs,
+    Noted,
+    RunOpened,
+    RunSealed,
+)
+from tidemill.lineage.artifacts import find_artifacts
+from tidemill.ports.executor import StepOutcome, Value
+from tidemill.ports.ledger import ConditionFailedError
+from tidemill.practices.pipelines.codecs import artifact_of
+from tidemill.practices.pipelines.memo import Remembered, made_name, memo_key, recall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tidemill.core.artifact import Artifact
+    from tidemill.core.digest import Digest
+    from tidemill.core.run import RunId
+    from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.nodes import Node
+
+_OUTPUT_KEPT = 4000
+"""Characters of what a step printed that stay on its run."""
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What all steps of a pipeline run share."""
+
+    parent: RunId
+    at: datetime
+    code: Artifact
+    environment: Artifact
+
+
+class StepEnd:
+    """The end of one call: its node and what became of it."""
+
+    def __init__(self, node: Node, run: RunId, outcome: StepOutcome) -> None:
+        self.node, self.run, self.outcome = node, run, outcome
+        self.adopted: Remembered | None = None
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """What is known of the result: ours, or that of who was faster."""
+        return self.adopted.values if self.adopted else self.outcome.values
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the step gave a result."""
+        return self.outcome.state == "done"
+
+
+def commit_ends(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> None:
+    """Write ends into the record, in one commit where no condition fails.
+
+    An end whose identity somebody else has ended meanwhile adopts that result.
+    """
+    try:
+        _commit(record, shared, ends)
+    except ConflictError:
+        for end in ends:
+            _commit_alone(record, shared, end)
+
+
+def _commit_alone(record: Record, shared: Circumstances, end: StepEnd) -> None:
+    try:
+        _commit(record, shared, [end])
+    except ConditionFailedError:
+        recalled = recall(record, [end.node.identity])
+        end.adopted = recalled.known.get(end.node.identity)
+        if end.node.lease is not None:
+            record.ports.ledger.release(end.node.lease)
+        if end.adopted is None:  # our lease ran out, and nobody used the time
+            end.node.lease = None
+            end.node.replaces = recalled.stale.get(end.node.identity)
+            _commit(record, shared, [end])
+    except ConflictError:
+        end.outcome = _with_known_kinds(record, end.outcome)
+        _commit(record, shared, [end])
+
+
+def _with_known_kinds(record: Record, outcome: StepOutcome) -> StepOutcome:
+    """Return an outcome whose values have the kinds under which their bytes are known."""
+    known = find_artifacts(record, [value.artifact for value in outcome.values])
+    values = tuple(
+        msgspec.structs.replace(value, kind=known[value.artifact].kind)
+        if value.artifact in known
+        else value
+        for value in outcome.values
+    )
+    return msgspec.structs.replace(outcome, values=values)
+
+
+def _commit(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> None:
+    now = record.now()
+    facts: list[Fact] = []
+    conditions: list[Condition] = []
+    objects: dict[Digest, None] = {}
+    known: set[str] = set()
+    for end in ends:
+        for value in end.outcome.values:
+            if value.artifact not in known:
+                known.add(value.artifact)
+                facts.append(ArtifactMade(artifact=artifact_of(value)))
+            objects |= dict.fromkeys(
+                [*value.objects, *([value.manifest] if value.manifest else [])]
+            )
+        facts += _facts(record, shared, end, now)
+        conditions += _conditions(end)
+    batch = Batch(facts=tuple(facts), conditions=tuple(conditions), objects=tuple(objects), at=now)
+    record.ports.ledger.commit(batch)
+
+
+def _conditions(end: StepEnd) -> list[Condition]:
+    node = end.node
+    found: list[Condition] = []
+    if end.is_done:
+        found.append(KeyIs(key=memo_key(node.identity), run=node.replaces))
+    if node.lease is not None:
+        found.append(LeaseIs(key=node.lease.key, token=node.lease.token, release=True))
+    return found
+
+
+def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -> list[Fact]:
+    node, run, outcome = end.node, end.run, end.outcome
+    facts: list[Fact] = [
+        RunOpened(
+            run=run, kind="step", name=node.step.name, project=record.project,
+            actor=record.actor, opened_at=node.opened_at or now, at=shared.at,
+            parent=shared.parent, code=shared.code.id, environment=shared.environment.id,
+            params=node.params,
+        )
+    ]  # fmt: skip
+    for slot in node.slots:
+        facts.append(
+            Edge(run=run, artifact=slot.value.artifact, role="used", name=slot.name,
+                 source=slot.output.source)
+        )  # fmt: skip
+    for index, value in enumerate(outcome.values):
+        name = made_name(value.codec, index, len(outcome.values))
+        facts.append(Edge(run=run, artifact=value.artifact, role="made", name=name))
+    facts.append(_figures(run, outcome, now))
+    if outcome.output.strip():
+        text = outcome.output[-_OUTPUT_KEPT:]
+        facts.append(Noted(subject=run, key="output", text=text, actor=record.actor, at=now))
+    is_done = end.is_done
+    facts.append(
+        RunSealed(
+            run=run, status="done" if is_done else "failed", sealed_at=now,
+            error="" if is_done else error_text(outcome),
+        )
+    )  # fmt: skip
+    if is_done:
+        facts.append(Keyed(key=memo_key(node.identity), run=run))
+    return facts
+
+
+def _figures(run: RunId, outcome: StepOutcome, now: datetime) -> Figured:
+    rows = [
+        *outcome.figures,
+        ("time.wall_s", outcome.wall_s, 0),
+        ("time.cpu_s", outcome.cpu_s, 0),
+        ("memory.peak_bytes", float(outcome.peak_bytes), 0),
+    ]
+    return Figured(
+        run=run, keys=tuple(row[0] for row in rows), values=tuple(row[1] for row in rows),
+        steps=tuple(row[2] for row in rows), at=(now,) * len(rows),
+    )  # fmt: skip
+
+
+def error_text(outcome: StepOutcome) -> str:
+    """Return what went wrong in a step: place in the user's code, and the error."""
+    return f"{outcome.where}: {outcome.error}" if outcome.where else outcome.error

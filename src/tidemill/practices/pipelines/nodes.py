@@ -1,0 +1,158 @@
+"""Nodes: one planned call of one step, from its arguments to its order."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from blake3 import blake3
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.ports.executor import StepOrder, Value
+from tidemill.practices.pipelines import memo
+from tidemill.practices.pipelines.outputs import Output
+from tidemill.practices.pipelines.spelling import HANDED_ON, Speller, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tidemill.core.query import Lease
+    from tidemill.core.run import RunId, Scalar
+    from tidemill.practices.pipelines.declare import Step
+
+NodeState = Literal[
+    "waiting", "ready", "held", "running", "reused", "done", "failed", "skipped", "cancelled"
+]
+
+LARGEST_PARAMETER_BYTES = 1024 * 1024
+"""Parameters lie in orders and on runs; anything larger is data."""
+
+_SHOWN = 500
+"""Most characters of a parameter that the record shows."""
+
+
+class Slot:
+    """A place in the arguments where a value is handed on: which output, and the spelling."""
+
+    def __init__(self, name: str, output: Output) -> None:
+        self.name, self.output = name, output
+        self.spelled: dict[str, object] = {HANDED_ON: None}
+
+    @property
+    def value(self) -> Value:
+        """The value, which is known once the node is ready."""
+        if self.output.value is None:
+            message = f"{self.output} is not known yet"
+            raise RuntimeError(message)
+        return self.output.value
+
+
+class Node:
+    """One call of a step within one pipeline run."""
+
+    def __init__(self, step: Step[..., Any], outputs: tuple[Output, ...]) -> None:
+        self.step, self.outputs = step, outputs
+        self.arguments: dict[str, object] = {}
+        self.params: dict[str, Scalar] = {}
+        self.slots: list[Slot] = []
+        self.missing = 0
+        self.dependants: list[Node] = []
+        self.twins: list[Node] = []
+        self.state: NodeState = "waiting"
+        self.identity = ""
+        self.run: RunId | None = None
+        self.replaces: RunId | None = None
+        self.lease: Lease | None = None
+        self.opened_at: datetime | None = None
+        self.attempts = 0
+        self.seconds = 0.0
+        self.error: Exception | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in {"reused", "done", "failed", "skipped", "cancelled"}
+
+    def take(self, arguments: Mapping[str, object]) -> None:
+        """Spell the arguments, and find the outputs of other steps among them.
+
+        Raises:
+            InvalidInputError: one has no spelling, is too large, or is the path of a file.
+        """
+        for name, given in arguments.items():
+            before = len(self.slots)
+            spelled = Speller(f"{name} of step {self.step.name}", self._hand_on(name)).spell(given)
+            self.arguments[name] = spelled
+            if isinstance(given, str):
+                self._refuse_path(name, given)
+            if len(self.slots) == before:
+                self.params[name] = self._shown(name, spelled)
+
+    def identify(self, code: str, environment: str) -> str:
+        """Return the identity; all inputs must be known."""
+        for slot in self.slots:
+            value = slot.value
+            slot.spelled[HANDED_ON] = [value.artifact, value.codec]
+        options = self.step.options
+        self.identity = memo.identity(
+            memo.StepIdentity(
+                step=f"{self.step.module}:{self.step.qualname}", code=code,
+                environment=environment, arguments=self.arguments, version=options.version,
+                seed=options.seed, threads=options.threads,
+            )
+        )  # fmt: skip
+        return self.identity
+
+    def order(self, run: RunId, project: str, code: str, timeout_s: float) -> StepOrder:
+        """Return the order for a worker; the run's id is the order's."""
+        for slot in self.slots:
+            slot.spelled[HANDED_ON] = msgspec.to_builtins(slot.value, builtin_types=(bytes,))
+        step = self.step
+        return StepOrder(
+            order=str(run), module=step.module, qualname=step.qualname, project=project,
+            arguments=self.arguments, outputs=step.outputs, seed=seed_of(step),
+            threads=step.options.threads, timeout_s=step.options.timeout_s or timeout_s, code=code,
+        )  # fmt: skip
+
+    def resolve(self, values: tuple[Value, ...], run: RunId) -> None:
+        """Let the outputs be known."""
+        self.run = run
+        for output, value in zip(self.outputs, values, strict=True):
+            output.value, output.source = value, run
+
+    def _hand_on(self, name: str) -> Any:  # noqa: ANN401 - a function of Speller
+        def hand_on(value: object) -> dict[str, object] | None:
+            if not isinstance(value, Output):
+                return None
+            slot = Slot(name, value)
+            self.slots.append(slot)
+            return slot.spelled
+
+        return hand_on
+
+    def _refuse_path(self, name: str, given: str) -> None:
+        if ("/" in given or "." in given) and len(given) < 1000 and os.path.isfile(given):  # noqa: PTH113 - no Path for each text
+            raise InvalidInputError(
+                f"{name} of step {self.step.name} is the file {given!r}; a change of what it holds "
+                "would not be noticed",
+                fix=f"tidemill data add NAME {given}, then pass tm.data('NAME')",
+            )
+
+    def _shown(self, name: str, spelled: object) -> Scalar:
+        text = shown(spelled)
+        if not isinstance(text, str):
+            return text
+        if len(text) > LARGEST_PARAMETER_BYTES:
+            raise InvalidInputError(
+                f"{name} of step {self.step.name} is {len(text):,} bytes; parameters are small",
+                fix="add it with `tidemill data add`, or return it from a step",
+            )
+        return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def seed_of(step: Step[..., Any]) -> int:
+    """Return the seed of a step, 32 bits: its own number mixed with its name."""
+    text = f"{step.options.seed} {step.module}:{step.qualname}"
+    return int.from_bytes(blake3(text.encode()).digest()[:4], "big")

@@ -1,0 +1,137 @@
+"""Opening a pipeline's run: at its first step that must be computed, with all that it ran on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.digest import digest_of_value
+from tidemill.core.errors import ConflictError
+from tidemill.core.facts import RunOpened
+from tidemill.core.run import RunId
+from tidemill.lineage.writing import RunDraft
+from tidemill.practices.pipelines.capture import capture
+from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
+from tidemill.practices.pipelines.ends import Circumstances
+from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
+from tidemill.practices.pipelines.spelling import Speller, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from tidemill.core.digest import Digest
+    from tidemill.core.query import Lease
+    from tidemill.core.run import Status
+    from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.declare import Pipeline
+
+_CODE_LOADED: dict[Path, Digest] = {}
+
+
+class RunWish(msgspec.Struct, frozen=True, kw_only=True):
+    """How a pipeline is to be run."""
+
+    at: Any = None
+    because: str = ""
+    cause: str = ""
+    parent: RunId | None = None
+    is_plan: bool = False
+
+
+class Opening:
+    """A pipeline's run that is opened when it is needed, and not before."""
+
+    def __init__(
+        self,
+        record: Record,
+        pipeline: Pipeline[..., Any],
+        arguments: Mapping[str, object],
+        wish: RunWish,
+    ) -> None:
+        self._record, self._pipeline, self._wish = record, pipeline, wish
+        self.at: datetime = record.moment(wish.at)
+        self.code = _loaded_code(record)
+        self._environment = record.ports.workspace.environment()
+        self.environment = environment_identity(self._environment)
+        self.params = {
+            name: Speller(f"{name} of pipeline {pipeline.name}").spell(value)
+            for name, value in arguments.items()
+        }
+        self.renewal = Renewal(record)
+        self.draft: RunDraft | None = None
+        self._lease: Lease | None = None
+
+    def begin(self) -> Circumstances:
+        """Open the run in the record, with code, environment and machine."""
+        record, wish = self._record, self._wish
+        seal_lost_runs(record, self._pipeline.name)
+        captured = capture(record, self._environment)
+        ledger = record.ports.ledger
+        opened = RunOpened(
+            run=record.ports.clock.new_id(), kind="pipeline", name=self._pipeline.name,
+            project=record.project, actor=record.actor, opened_at=record.now(), at=self.at,
+            parent=wish.parent, because=wish.because, cause=wish.cause, code=captured.code.id,
+            environment=captured.environment.id, owner=ledger.owner(),
+            params={name: shown(spelled) for name, spelled in self.params.items()},
+        )  # fmt: skip
+        draft = RunDraft(record, opened)
+        captured.attach(draft)
+        self._lease = ledger.lease(run_lease(draft.id), ledger.owner(), LEASE_TTL_S)
+        self.renewal.add(self._lease)
+        draft.announce()
+        self.draft = draft
+        return Circumstances(
+            parent=draft.id, at=self.at, code=captured.code, environment=captured.environment
+        )
+
+    def required_draft(self) -> RunDraft:
+        """Return the run, opened now if it was not."""
+        if self.draft is None:
+            self.begin()
+        if self.draft is None:
+            message = "begin() opens the run"
+            raise RuntimeError(message)
+        return self.draft
+
+    def fail(self, status: Status, error: str) -> None:
+        """Seal the run, if it was opened, without results."""
+        if self.draft is not None:
+            self.draft.fail(status, error)
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the run held."""
+        if self._lease is not None:
+            self.renewal.forget(self._lease)
+            self._record.ports.ledger.release(self._lease)
+            self._lease = None
+
+    def key(self, identities: list[str], inputs: list[str], candidates: list[list[str]]) -> str:
+        """Return the unique key of this pipeline with these contents."""
+        content = digest_of_value(
+            [
+                "pipeline 1", self._pipeline.name, self.params, self.code, self.environment,
+                sorted(identities), sorted(inputs), sorted(candidates),
+            ]
+        )  # fmt: skip
+        project = digest_of_value(self._record.project)[3:11]
+        return f"memo:pipeline:{project}:{content.partition(':')[2]}"
+
+
+def _loaded_code(record: Record) -> Digest:
+    """Return the identity of the project's code, which is the one that this process loaded.
+
+    Raises:
+        ConflictError: the files changed since; what runs here would not be what is recorded.
+    """
+    code = code_identity(record)
+    root = record.ports.workspace.root
+    if _CODE_LOADED.setdefault(root, code) != code:
+        raise ConflictError(
+            "the project's code changed after this process had loaded it",
+            fix="start it again: the command, the kernel of the notebook, or `tidemill up`",
+        )
+    return code

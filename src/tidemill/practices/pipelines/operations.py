@@ -1,0 +1,90 @@
+"""What pipelines offer: run one, or see what running it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - faces read the annotations
+from datetime import datetime  # noqa: TC003 - as above
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import NotFoundError
+from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.suggestions import closest
+from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.pipelines.declare import Pipeline
+from tidemill.practices.pipelines.opening import RunWish
+from tidemill.practices.pipelines.results import PipelineRun  # noqa: TC001 - as above
+from tidemill.practices.pipelines.running import run
+
+if TYPE_CHECKING:
+    from tidemill.core.run import RunId
+    from tidemill.lineage.record import Record
+
+
+def run_pipeline(  # noqa: PLR0913 - the options of a command
+    record: Record,
+    name: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    at: datetime | None = None,
+    because: str = "",
+    plan: bool = False,
+    cause: str = "",
+    parent: str | None = None,
+) -> PipelineRun:
+    """Run a pipeline; steps whose code and inputs are known are not computed again.
+
+    Args:
+        name: a pipeline that the project declares.
+        params: its parameters.
+        at: effective time: data are taken as they were known then; default: now.
+        because: why it is run.
+        plan: only say which steps would be reused and which would run.
+        cause: what caused it, a trigger say.
+        parent: the run that it belongs to.
+
+    Raises:
+        NotFoundError: the project declares no such pipeline.
+        UsageError: a parameter is unknown, missing or of the wrong type.
+        StepFailedError: a step raised; the others were finished and are kept.
+    """
+    found = declared(record, Pipeline)
+    if name not in found:
+        near = closest(name, list(found))
+        raise NotFoundError(
+            f"the project declares no pipeline {name!r}",
+            fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
+        )
+    wish = RunWish(
+        at=at, because=because, cause=cause, parent=_run_id(parent), is_plan=plan,
+    )  # fmt: skip
+    return run(record, found[name], dict(params or {}), wish)
+
+
+def _run_id(text: str | None) -> RunId | None:
+    return text  # type: ignore[return-value]
+
+
+def _those_there_are(names: list[str]) -> str:
+    if names:
+        return f"it declares {', '.join(sorted(names))}"
+    return "decorate a function with @tm.pipeline in a module of the project"
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        function=run_pipeline,
+        command=("run",),
+        role="contributor",
+        examples=(
+            "tidemill run delay --until 2013-04-01",
+            "tidemill run delay --until 2013-04-01 --plan",
+        ),
+    ),
+)
+
+KINDS: tuple[Kind, ...] = (
+    Kind(name="value", what="a result of a step: data in the typed spelling of tidemill"),
+    Kind(name="code", what="the files of a project as they were when a run used them"),
+    Kind(name="environment", what="Python and everything installed when a run used it"),
+    Kind(name="machine", what="the machine that a run was on; never part of an identity"),
+)

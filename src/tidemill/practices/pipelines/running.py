@@ -1,0 +1,186 @@
+"""Running a pipeline: calls its function, runs what must be run, seals the run with its versions."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.errors import (
+    CancelledError,
+    InvalidInputError,
+    StepFailedError,
+    TidemillError,
+)
+from tidemill.core.facts import Keyed, KeyIs
+from tidemill.core.query import Order, Query, Where
+from tidemill.core.ref import Version
+from tidemill.ports.ledger import ConditionFailedError
+from tidemill.practices.pipelines.figures import active_figures
+from tidemill.practices.pipelines.opening import Opening, RunWish
+from tidemill.practices.pipelines.outputs import active_plan
+from tidemill.practices.pipelines.parameters import arguments_of
+from tidemill.practices.pipelines.plan import Plan, PlanEndsError
+from tidemill.practices.pipelines.results import PipelineRun, StepLine
+from tidemill.practices.pipelines.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tidemill.core.run import RunId
+    from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.declare import Pipeline
+
+Figures = list[tuple[str, float, int]]
+
+
+def run(
+    record: Record, pipeline: Pipeline[..., Any], given: Mapping[str, object], wish: RunWish
+) -> PipelineRun:
+    """Run (or only plan) a pipeline and return what became of it. See `run_pipeline`."""
+    clock = record.ports.clock
+    start = clock.monotonic_s()
+    arguments = arguments_of(pipeline, given)
+    opening = Opening(record, pipeline, arguments, wish)
+    identities = (opening.code, opening.environment)
+    schedule = Schedule(record, identities, opening.begin, opening.renewal)
+    plan = Plan(record, schedule, opening.at, is_dry=wish.is_plan)
+    figures: Figures = []
+    if wish.is_plan:
+        return _planned(pipeline, plan, arguments)
+    with _sealed_on_error(pipeline, opening, schedule):
+        with _active(plan, figures):
+            _call(pipeline, arguments)
+        schedule.finish()
+        _raise_failure(schedule)
+        run_id, versions, is_reused = _seal(record, opening, plan, figures)
+    opening.close()
+    return PipelineRun(
+        run=run_id, pipeline=pipeline.name, status="done", steps=_lines(schedule),
+        versions=versions, is_reused=is_reused, seconds=clock.monotonic_s() - start,
+    )  # fmt: skip
+
+
+def _planned(
+    pipeline: Pipeline[..., Any], plan: Plan, arguments: Mapping[str, object]
+) -> PipelineRun:
+    because = ""
+    with _active(plan, []):
+        try:
+            _call(pipeline, arguments)
+        except PlanEndsError as error:
+            because = error.what
+    states = plan.schedule.plan()
+    lines = [
+        StepLine(name=node.step.name, state=state, run=node.run) for node, state in states.items()
+    ]
+    if because:
+        lines.append(StepLine(name="…", state="unknown", because=because))
+    return PipelineRun(run=None, pipeline=pipeline.name, status="planned", steps=tuple(lines))
+
+
+@contextmanager
+def _active(plan: Plan, figures: Figures) -> Iterator[None]:
+    of_plan, of_figures = active_plan.set(plan), active_figures.set(figures)
+    try:
+        yield
+    finally:
+        active_plan.reset(of_plan)
+        active_figures.reset(of_figures)
+
+
+def _call(pipeline: Pipeline[..., Any], arguments: Mapping[str, object]) -> None:
+    try:
+        pipeline.function(**arguments)
+    except TidemillError:
+        raise
+    except Exception as error:
+        where = ""
+        for frame in traceback.extract_tb(error.__traceback__):
+            if "tidemill" not in frame.filename:
+                where = f" ({frame.filename}:{frame.lineno})"
+        raise InvalidInputError(
+            f"pipeline {pipeline.name} failed: {type(error).__name__}: {error}{where}",
+            fix="mend the pipeline function; steps that had finished are kept",
+        ) from error
+
+
+@contextmanager
+def _sealed_on_error(
+    pipeline: Pipeline[..., Any], opening: Opening, schedule: Schedule
+) -> Iterator[None]:
+    """Seal the run whatever happens; after the failure of a step the others still finish."""
+    try:
+        try:
+            yield
+        except StepFailedError:
+            schedule.finish()
+            raise
+    except (KeyboardInterrupt, CancelledError) as error:
+        schedule.stop()
+        opening.fail("cancelled", str(error) or "interrupted")
+        kept = sum(node.state == "done" for node in schedule.nodes)
+        raise CancelledError(
+            f"pipeline {pipeline.name} was stopped; {kept} steps that had finished are kept",
+            fix="run the same command again to go on",
+        ) from None
+    except TidemillError as error:
+        schedule.stop()
+        opening.fail("failed", error.what)
+        raise
+
+
+def _raise_failure(schedule: Schedule) -> None:
+    failed = schedule.failed
+    if not failed:
+        return
+    first = failed[0].error
+    if len(failed) == 1 or not isinstance(first, StepFailedError):
+        raise first or RuntimeError("a step failed without an error")
+    others = ", ".join(sorted({node.step.name for node in failed[1:]}))
+    raise StepFailedError(
+        f"{first.what}\n{len(failed) - 1} other calls failed: {others}", fix=first.fix
+    )
+
+
+def _seal(
+    record: Record, opening: Opening, plan: Plan, figures: Figures
+) -> tuple[RunId, tuple[str, ...], bool]:
+    """Seal the run; where an earlier run has done all of it, write nothing and return that one."""
+    contents = [candidate.content() for candidate in plan.candidates]
+    inputs = [str(output.value and output.value.artifact) for output in plan.inputs]
+    key = opening.key([node.identity for node in plan.schedule.nodes], inputs, contents)
+    earlier = record.ports.ledger.keys([key]).get(key)
+    if earlier is not None and opening.draft is None:
+        return earlier, _versions(record, earlier), True
+    draft = opening.required_draft()
+    plan.record_inputs(draft)
+    pending = [candidate.register(record, draft) for candidate in plan.candidates]
+    for name, value, step in figures:
+        draft.figure(name, value, step=step)
+    draft.add(Keyed(key=key, run=draft.id))
+    draft.require(KeyIs(key=key, run=earlier))
+    try:
+        draft.seal()
+    except ConditionFailedError as error:
+        if not isinstance(error.condition, KeyIs):
+            raise
+        # Another process ran the same pipeline at the same time and registered its versions.
+        draft.fail("done", "")
+        other = record.ports.ledger.keys([key])[key]
+        return draft.id, _versions(record, other), False
+    return draft.id, tuple(str(one.version) for one in pending), False
+
+
+def _versions(record: Record, run_id: RunId) -> tuple[str, ...]:
+    query = Query(Version, where=(Where("run", "=", run_id),), order=(Order("number"),))
+    return tuple(str(version) for version in record.ports.ledger.find(query))
+
+
+def _lines(schedule: Schedule) -> tuple[StepLine, ...]:
+    return tuple(
+        StepLine(
+            name=node.step.name, state=node.state, seconds=node.seconds, run=node.run,  # type: ignore[arg-type]
+        )
+        for node in schedule.nodes
+    )  # fmt: skip
