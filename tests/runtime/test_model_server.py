@@ -11,6 +11,7 @@ import pytest
 
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.stream import MappedStream
+from tidemill.core.task import Task
 from tidemill.ports.target import ServiceSpec
 from tidemill.runtime.model_server import ModelServer, ServerIdentity
 from tidemill.runtime.model_server_inference import Inference, ServedRule, open_log
@@ -54,6 +55,7 @@ class Server:
             model_folder=str(folder), host="127.0.0.1", port=0, threads=1, log="fast", max_rows=4,
         )  # fmt: skip
         clock, model = SystemClock(), tiny_model(folder)
+        self.model = model
         self.figures = ServerFigures(
             Labels(deployment="prod", model="delay", version="7"), [rule.name for rule in RULES]
         )
@@ -316,3 +318,16 @@ def test_binary_in_binary_out(server) -> None:
         8, 36,
     ]  # fmt: skip
     assert np.frombuffer(body[size : size + 8])[0] == 6.0
+
+
+def test_a_score_a_class_is_flat_in_the_answer_and_a_column_a_class_in_the_log(server) -> None:
+    server.model.task = Task(kind="multiclass", label="y", classes=("early", "late"))
+    _, answer = server.infer(
+        tensor("x", "FP64", 0.125, 0.25), tensor("carrier", "BYTES", "AA", "UA"),
+        tensor("at", "INT64", 1, 2), tensor("flight", "BYTES", "a", "b"),
+    )  # fmt: skip
+    assert answer["outputs"][0]["shape"] == [2, 2]
+    assert answer["outputs"][0]["data"] == [0.75, 0.25, 0.5, 0.5]
+    (block,) = server.blocks()
+    logged = {c.name: c.values.tolist() for c in block.columns if c.role == "output"}
+    assert logged == {"score.early": [0.75, 0.5], "score.late": [0.25, 0.5]}

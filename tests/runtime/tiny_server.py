@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from tidemill.app import model_server
 from tidemill.core.signature import Field, Signature
+from tidemill.core.task import Task
 
 
 class TinyModel:
@@ -34,6 +37,7 @@ class TinyModel:
             time="at",
             row_key="flight",
         )
+        self.task = Task(kind="regression", label="y")
         self.is_warm = False
 
     def predict(self, columns):
@@ -44,7 +48,10 @@ class TinyModel:
             message = "the beast"
             raise ValueError(message)
         time.sleep(self.settings.get("takes_s", 0))
-        return {"score": columns["x"] * self.settings["factor"]}
+        score = columns["x"] * self.settings["factor"]
+        if self.task.kind == "multiclass":
+            return {"score": np.column_stack([1 - score, score])}
+        return {"score": score}
 
 
 if __name__ == "__main__":

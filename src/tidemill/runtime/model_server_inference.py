@@ -14,6 +14,7 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError, LeaseHeldError
 from tidemill.core.signature import Signature  # noqa: TC001 - part of a Protocol
+from tidemill.core.task import Task  # noqa: TC001 - as above
 from tidemill.core.times import microseconds
 from tidemill.runtime.model_server_columns import model_inputs, request_columns, require_outputs
 from tidemill.runtime.model_server_ids import PredictionIds, spelled_ids
@@ -52,8 +53,13 @@ class ServedModel(Protocol):
         """The columns that it takes and gives."""
         ...
 
+    @property
+    def task(self) -> Task:
+        """What it predicts; its classes name the columns of a score a class."""
+        ...
+
     def predict(self, columns: Mapping[str, NDArray[Any]], /) -> Mapping[str, NDArray[Any]]:
-        """Return the outputs, one value a row each."""
+        """Return the outputs, shape (rows,) or (rows, classes)."""
         ...
 
 
@@ -138,10 +144,7 @@ class Inference:
             return Answer(
                 status=500, body=error_body(f"the model failed: {type(error).__name__}: {error}")
             )
-        logged = [
-            LoggedColumn(name=name, role="output", values=values)
-            for name, values in outputs.items()
-        ]
+        logged = [column for name in outputs for column in self._output(name, outputs[name])]
         ids = self._logged(draft, "ok", logged, self._since(started))
         body, head = encode_answer(
             request, self._spec.model_name, self._spec.model_version,
@@ -179,10 +182,20 @@ class Inference:
     def _predicted(self, columns: Sequence[LoggedColumn], rows: int) -> dict[str, NDArray[Any]]:
         outputs = dict(self._model.predict(model_inputs(columns)))
         for name, values in outputs.items():
-            if np.shape(values) != (rows,):
-                message = f"its output {name!r} has the shape {np.shape(values)}, not ({rows},)"
+            if np.ndim(values) not in (1, 2) or len(values) != rows:
+                message = f"its output {name!r} has the shape {np.shape(values)}, not {rows} rows"
                 raise ValueError(message)
         return outputs
+
+    def _output(self, name: str, values: NDArray[Any]) -> list[LoggedColumn]:
+        """Return an output as logged: one with a value a class is a column a class."""
+        if values.ndim == 1:
+            return [LoggedColumn(name=name, role="output", values=values)]
+        classes = self._model.task.classes or tuple(map(str, range(values.shape[1])))
+        return [
+            LoggedColumn(name=f"{name}.{class_}", role="output", values=values[:, place])
+            for place, class_ in enumerate(classes)
+        ]
 
     def _logged(
         self, draft: _Draft, status: BlockStatus, outputs: Sequence[LoggedColumn], model_us: int

@@ -137,7 +137,8 @@ def encode_answer(
 ) -> tuple[bytes, int | None]:
     """Return the body of an answer, and the length of its JSON head where binary bytes follow.
 
-    NaN is spelled null in JSON. `outputs` are one-dimensional: numbers, booleans, or text objects.
+    NaN is spelled null in JSON. `outputs` are numbers, booleans or text objects of shape (rows,) or
+    (rows, classes); the data of the latter are flat, row after row.
     """
     names = request.outputs or tuple(outputs)
     heads: list[dict[str, Any]] = []
@@ -145,14 +146,14 @@ def encode_answer(
     for name in names:
         values = outputs[name]
         head: dict[str, Any] = {
-            "name": name, "datatype": datatype_of(values), "shape": [len(values)]
+            "name": name, "datatype": datatype_of(values), "shape": list(values.shape)
         }  # fmt: skip
         if name in request.binary or ("*" in request.binary and name not in request.outputs):
             piece = _binary(values)
             head["parameters"] = {"binary_data_size": len(piece)}
             pieces.append(piece)
         else:
-            head["data"] = values.tolist()
+            head["data"] = values.ravel().tolist()
         heads.append(head)
     answer: dict[str, Any] = {"model_name": model_name, "model_version": version}
     if request.id:

@@ -87,7 +87,10 @@ def add_model(record: Record, factor: float, **tiny: object) -> str:
     folder = record.ports.workspace.root / f"made-{factor}"
     folder.mkdir()
     (folder / "tiny.json").write_text(json.dumps({"factor": factor, **tiny}))
-    head = {"format": "tiny", "signature": msgspec.to_builtins(SIGNATURE)}
+    head = {
+        "format": "tiny", "signature": msgspec.to_builtins(SIGNATURE),
+        "task": {"kind": "regression", "label": "y"},
+    }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(head))
     files = [(path.name, path) for path in sorted(folder.iterdir())]
     with opened(record, kind="train", name="tiny") as run:

@@ -8,7 +8,6 @@ import msgspec
 
 from tidemill.core.errors import CancelledError, NotFoundError
 from tidemill.core.operation import Kind, Operation
-from tidemill.core.signature import Signature  # noqa: TC001 - msgspec reads the annotations of structs
 from tidemill.core.times import parse_span
 from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
 from tidemill.lineage.refs import ref_name, resolve, versions
@@ -24,6 +23,7 @@ from tidemill.practices.delivery.deployment import (
 )
 from tidemill.practices.delivery.request_contract import request_contract
 from tidemill.practices.delivery.rollout import POLL_S, WITHIN, roll_out
+from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder
 from tidemill.wire.listening import require_loopback
 
@@ -174,7 +174,7 @@ def down(record: Record) -> ServingStatus:
 def _spec(record: Record, version: Version, name: str) -> DeploymentSpec:
     settings = record.settings
     artifact = find_artifact(record, version.artifact)
-    signature = _signature(record, artifact)
+    signature = read_card(model_folder(record, artifact)).signature
     contracts, rules = request_contract(record, version, signature)
     return DeploymentSpec(
         name=name, model=str(version.ref), number=version.number, artifact=version.artifact,
@@ -182,15 +182,6 @@ def _spec(record: Record, version: Version, name: str) -> DeploymentSpec:
         threads=settings.whole("serving.threads"), log=settings.text("serving.log"),
         max_rows=settings.whole("serving.max_rows"), contracts=contracts, rules=rules,
     )  # fmt: skip
-
-
-class _ModelHead(msgspec.Struct):
-    signature: Signature
-
-
-def _signature(record: Record, model: Artifact) -> Signature:
-    head = (model_folder(record, model) / "model.json").read_bytes()
-    return msgspec.json.decode(head, type=_ModelHead).signature
 
 
 def _await_gone(record: Record, name: str) -> None:
