@@ -9,8 +9,7 @@ import msgspec
 
 from tidemill.core.task import Task  # noqa: TC001 - msgspec reads the annotations
 from tidemill.core.text import table
-from tidemill.lineage.artifacts import find_artifact, read_bytes
-from tidemill.practices.pipelines.spelling import read as read_spelled
+from tidemill.lineage.artifacts import find_artifact, read_value
 
 if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
@@ -137,11 +136,7 @@ def read_report(record: Record, artifact: Artifact | str) -> Report:
         NotFoundError: the record does not know it, or its bytes are gone.
     """
     found = find_artifact(record, artifact) if isinstance(artifact, str) else artifact
-    data = msgspec.json.decode(read_bytes(record, found))
-    if isinstance(data, dict) and "$struct" in data:  # as the codec of steps spells it
-        report: Report = read_spelled(data)
-        return report
-    return msgspec.convert(data, Report)
+    return read_value(record, found, Report)
 
 
 def _finite(value: float) -> float | None:

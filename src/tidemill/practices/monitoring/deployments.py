@@ -1,0 +1,120 @@
+"""What a deployment served: read from its artifact, without the practice that deploys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.digest import ArtifactId
+from tidemill.core.errors import NotFoundError
+from tidemill.core.pointer import Pointer, parse_pointer
+from tidemill.core.query import EdgeRow, Query, Where
+from tidemill.core.run import RunId  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.signature import Signature  # noqa: TC001
+from tidemill.core.task import Task  # noqa: TC001
+from tidemill.lineage.artifacts import find_artifact, read_value, tree_entries
+from tidemill.lineage.refs import resolve, versions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.core.ref import RefName, Version
+    from tidemill.lineage.record import Record
+
+
+class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a deployment's artifact that watching needs (kind `deployment`)."""
+
+    name: str
+    model: str
+    number: int
+    artifact: ArtifactId
+    run: RunId
+    signature: Signature
+    rules: str = ""
+
+    @property
+    def pointer(self) -> str:
+        """The version of the model, as one types it."""
+        return f"{self.model}@{self.number}"
+
+    @property
+    def short_name(self) -> str:
+        """The version of the model without its project."""
+        kind, _, name = self.model.partition(":")
+        return f"{kind}:{name.rpartition('/')[2]}@{self.number}"
+
+
+class _ModelHead(msgspec.Struct, frozen=True):
+    task: Task
+
+
+def served_now(record: Record, name: str, at: datetime | None = None) -> Version:
+    """Return the version of `deployment:NAME` that was the newest at a time.
+
+    Raises:
+        NotFoundError: nothing was deployed under this name by then; names the closest.
+    """
+    pointer = Pointer(kind="deployment", project=record.project, name=name, at=at)
+    return resolve(record, pointer)
+
+
+def read_deployment(record: Record, artifact: str) -> ServedModel:
+    """Return what a deployment's artifact says. Raises NotFoundError."""
+    return read_value(record, find_artifact(record, artifact), ServedModel)
+
+
+def deployed_versions(record: Record, ref: RefName) -> dict[str, Version]:
+    """Return the newest version of each artifact of a deployment, by artifact."""
+    return {v.artifact: v for v in reversed(versions(record, ref))}
+
+
+def model_task(record: Record, model: str) -> Task:
+    """Return the task of a model's artifact, from the head that lies beside its file.
+
+    Raises:
+        NotFoundError: the model's files are gone, or name no task.
+    """
+    artifact = find_artifact(record, model)
+    for entry in tree_entries(record, artifact):
+        if entry.path == "model.json":
+            data = b"".join(record.ports.objects.get(entry.digest))
+            return msgspec.json.decode(data, type=_ModelHead).task
+    raise NotFoundError(
+        f"{artifact} has no model.json, so nothing says what it predicts",
+        fix="register it again with `tidemill model add`",
+    )
+
+
+def rule_names(served: ServedModel) -> tuple[str, ...]:
+    """Return the names of the request contract's rules, in the order of the logged bits."""
+    if not served.rules:
+        return ()
+    data = msgspec.json.decode(served.rules)
+    given = data.get("rules", ()) if isinstance(data, dict) else data
+    return tuple(_name_of(rule, place) for place, rule in enumerate(given))
+
+
+def _name_of(rule: object, place: int) -> str:
+    if isinstance(rule, dict) and isinstance(rule.get("name"), str):
+        return str(rule["name"])
+    return str(rule[0]) if isinstance(rule, list) and rule else f"rule {place + 1}"
+
+
+def companion(record: Record, served: ServedModel, name: str) -> ArtifactId | None:
+    """Return what a model's version came with: its `report` or its `sample`; None: nothing.
+
+    A version's summary may name it; else an edge of the run that registered the version does.
+    """
+    pointer = parse_pointer(served.pointer, project=record.project)
+    stated = resolve(record, pointer).summary.get(name)
+    if isinstance(stated, str) and ":" in stated:
+        return ArtifactId(stated)
+    where = (Where("run", "=", served.run),)
+    edges = record.ports.ledger.find(Query(EdgeRow, where=where, limit=100_000))
+    for wanted in (f"{name}:{pointer.name}", f"{pointer.name}.{name}", name):
+        found = [edge.artifact for edge in edges if edge.name == wanted]
+        if found:
+            return found[-1]
+    return None

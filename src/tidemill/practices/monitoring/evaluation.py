@@ -1,0 +1,114 @@
+"""Evaluation: the report of a model on rows with labels, in a pipeline or in a unit test."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.practices.infrastructure.project import object_path
+from tidemill.practices.monitoring.business import BusinessFigure
+from tidemill.practices.monitoring.outputs import output_names
+from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
+from tidemill.practices.monitoring.report import Report  # noqa: TC001 - the codec reads the annotations
+from tidemill.practices.pipelines.declare import step
+from tidemill.practices.versioning.model import Model  # noqa: TC001
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.core.task import Task
+
+
+@step
+def evaluation(
+    model: Model, rows: pl.DataFrame, time: str, slices: tuple[str, ...], business: tuple[str, ...]
+) -> Report:
+    """Return the report of a model on labelled rows; `business` names declared figures by path."""
+    label = model.task.label
+    if label not in rows.columns:
+        raise InvalidInputError(
+            f"the rows to evaluate have no label column {label!r}; they have "
+            f"{', '.join(rows.columns)}",
+            fix=f"keep {label!r} in the rows, or correct the task's label",
+        )
+    known = rows.filter(pl.col(label).is_not_null())
+    frame = known.with_columns(
+        label=pl.col(label), **{n: pl.Series(v) for n, v in model.predict(known).items()}
+    )
+    figures = [_found(path) for path in business]
+    outputs = tuple(field.name for field in model.signature.outputs)
+    report = report_of(model.task, frame, outputs, time=time, slices=slices, business=figures)
+    return msgspec.structs.replace(report, rows=rows.height)
+
+
+def evaluate(
+    model: Any,  # noqa: ANN401 - a model, in a pipeline the output that will be one
+    rows: Any,  # noqa: ANN401 - a frame, in a pipeline the output that will be one
+    *,
+    time: str = "",
+    slices: Sequence[str] = (),
+    business: BusinessFigure | Sequence[BusinessFigure] = (),
+) -> Any:  # noqa: ANN401
+    """Return the report of a model on held-out rows: figures with intervals, slices, daily losses.
+
+    Inside a pipeline it is a step like any other. The days of these rows are the reference of
+    performance drift, so give rows that the model was not fitted on.
+
+    Args:
+        model: what is judged; its task says which figures there are and which column is the label.
+        rows: with the model's inputs, the label, and the columns named here.
+        time: the column of effective time; days are its UTC days.
+        slices: columns whose levels are judged one by one.
+        business: business figures of one's own.
+    """
+    given = (business,) if isinstance(business, BusinessFigure) else tuple(business)
+    paths = tuple(object_path(figure) for figure in given)
+    return evaluation(model, rows, time=time, slices=tuple(slices), business=paths)
+
+
+def report_of(
+    task: Task,
+    frame: pl.DataFrame,
+    outputs: Sequence[str] = (),
+    *,
+    time: str = "",
+    slices: Sequence[str] = (),
+    business: Sequence[BusinessFigure] = (),
+) -> Report:
+    """Return the report of rows that have their label (`label`) and their outputs. Pure.
+
+    Args:
+        task: what was predicted.
+        frame: columns `label`, the outputs, time and slices; shape (rows, ...).
+        outputs: names of the model's outputs; default: those of the task's usual names.
+        time: the column of effective time.
+        slices: columns whose levels are judged one by one.
+        business: business figures, computed on the same rows.
+
+    Raises:
+        UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
+    """
+    names = output_names(task, tuple(outputs) or tuple(frame.columns))
+    judged = JudgedRows(task, frame, names, time=time, window="the evaluated rows")
+    window = _span(judged) if time and judged.rows else "the evaluated rows"
+    report = quality_report(judged, slices=slices, business=business)
+    return msgspec.structs.replace(report, window=window, time=time)
+
+
+def _span(judged: JudgedRows) -> str:
+    return f"{day_text(judged.day.min())}..{day_text(judged.day.max() + 1)}"
+
+
+def _found(path: str) -> BusinessFigure:
+    module, _, name = path.partition(":")
+    found = getattr(importlib.import_module(module), name, None)
+    if not isinstance(found, BusinessFigure):
+        raise InvalidInputError(
+            f"there is no business figure at {path}",
+            fix="declare it with @business_figure at the top of a module of the project",
+        )
+    return found

@@ -1,0 +1,86 @@
+"""What can be done in monitoring: collect predictions, add labels, report windows, find one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.artifacts import read_value
+from tidemill.lineage.targets import Located
+from tidemill.practices.monitoring.feature_values import feature_origins
+from tidemill.practices.monitoring.figures import report_window
+from tidemill.practices.monitoring.labels import add_labels
+from tidemill.practices.monitoring.predictions import (
+    Prediction,
+    came_from,
+    described,
+    find_prediction,
+)
+from tidemill.practices.monitoring.report import Report
+from tidemill.practices.monitoring.windows import collect, list_windows
+
+if TYPE_CHECKING:
+    from tidemill.core.artifact import Artifact
+    from tidemill.lineage.record import Record
+
+
+def show_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as people call it
+    """Show one prediction: what was asked, what was answered, by whom.
+
+    Args:
+        id: the whole id, or its last 8 digits or more.
+    """
+    return find_prediction(record, id)
+
+
+def locate_prediction(record: Record, name: str) -> Located:
+    """Return a prediction with what made it: its deployment and the features that it used."""
+    found = find_prediction(record, name)
+    lines = feature_origins(record, found).lines
+    return Located(
+        title=f"prediction:{found.id[-8:]}", lines=described(lines, found),
+        came_from=came_from(record, found), value=found,
+    )  # fmt: skip
+
+
+def show_report(record: Record, artifact: Artifact) -> Report:
+    """Return a report as it was made."""
+    return read_value(record, artifact, Report)
+
+
+OPERATIONS = (
+    Operation(
+        function=collect,
+        command=("predictions", "collect"),
+        role="contributor",
+        examples=("tidemill predictions collect delay --window 2013-04 --at 2013-05-01",),
+    ),
+    Operation(
+        function=list_windows,
+        command=("predictions", "list"),
+        examples=("tidemill predictions list delay",),
+    ),
+    Operation(
+        function=show_prediction,
+        command=("predictions", "show"),
+        examples=("tidemill predictions show 4f1c09aa",),
+    ),
+    Operation(
+        function=add_labels,
+        command=("labels", "add"),
+        role="contributor",
+        examples=("tidemill labels add delay landed.csv --key flight_id --at 2013-05-02",),
+    ),
+    Operation(
+        function=report_window,
+        command=("monitor", "report"),
+        role="contributor",
+        examples=("tidemill monitor report delay --window 2013-04 --at 2013-05-03",),
+    ),
+)
+KINDS = (
+    Kind(name="prediction", what="one answer of a model server", locate=locate_prediction),
+    Kind(name="report", what="figures of a model on rows or a window", show=show_report),
+    Kind(name="predictions", what="a sealed window of predictions"),
+    Kind(name="labels", what="what really happened, as it became known"),
+)

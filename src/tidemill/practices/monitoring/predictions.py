@@ -1,0 +1,218 @@
+"""One prediction, found in the open tail or in a sealed window, and where it came from."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.query import Order, Query, Where
+from tidemill.core.ref import Ref, Version
+from tidemill.core.text import table
+from tidemill.core.times import from_microseconds
+from tidemill.practices.monitoring.deployments import read_deployment, rule_names
+from tidemill.practices.monitoring.seals import PREDICTIONS, known_seals, scan_seals
+from tidemill.wire.prediction_block import decode_block, stream_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tidemill.lineage.record import Record
+    from tidemill.practices.monitoring.deployments import ServedModel
+    from tidemill.practices.monitoring.seals import Seal
+    from tidemill.wire.prediction_block import PredictionBlock
+
+WHOLE = 32
+SHORT = 8
+_ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """One logged value of a prediction."""
+
+    role: str
+    name: str
+    value: float | int | bool | str | None
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One prediction: who answered, with what, from which columns. `sealed` "" is the open tail."""
+
+    id: str
+    name: str
+    status: str
+    at: datetime
+    received_at: datetime
+    deployment: str
+    model: str
+    model_version: str
+    sealed: str
+    logged: tuple[Logged, ...]
+    failed_rules: tuple[str, ...]
+    queue_us: int
+    model_us: int
+
+    def values(self, role: str) -> dict[str, Any]:
+        """Return the logged values of a role by name."""
+        return {one.name: one.value for one in self.logged if one.role == role}
+
+    def __str__(self) -> str:
+        rows: list[list[object]] = [["", "status", self.status]]
+        rows += [
+            ["", "effective time", self.at.isoformat()],
+            ["", "received", self.received_at.isoformat()],
+            ["", "model", self.model_version],
+            ["", "kept in", self.sealed or f"the open tail of {self.name}"],
+            ["", "broken rules", ", ".join(self.failed_rules) or "none"],
+        ]
+        rows += [[one.role, one.name, one.value] for one in self.logged]
+        return table([f"prediction:{self.id[-SHORT:]}", "", ""], rows)
+
+
+def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as people call it
+    """Return a prediction by its id or the last 8 or more digits of it.
+
+    A whole id tells its time, so that only the windows are opened that may hold it.
+
+    Raises:
+        InvalidInputError: it is no id, or several predictions end with it.
+        NotFoundError: no deployment of this project has logged it.
+    """
+    digits = id.lower().replace("-", "")
+    if not _ID.fullmatch(digits):
+        raise InvalidInputError(
+            f"{id!r} is not the id of a prediction", fix="give its last 8 hex digits, or all 32"
+        )
+    found = {
+        one.id: one for name in deployment_names(record) for one in _found(record, name, digits)
+    }
+    if not found:
+        raise NotFoundError(
+            f"no prediction of project {record.project} has an id that ends with {digits[-SHORT:]}",
+            fix="the answer of the model server has it, as the output prediction_id",
+        )
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"{len(found)} predictions end with {digits}: {', '.join(sorted(found))}",
+            fix="give more of the last digits",
+        )
+    return next(iter(found.values()))
+
+
+def deployment_names(record: Record) -> list[str]:
+    """Return every deployment of the project that there ever was."""
+    where = (Where("ref.kind", "=", "deployment"), Where("ref.project", "=", record.project))
+    refs = record.ports.ledger.find(Query(Ref, where=where, order=(Order("ref"),), limit=10_000))
+    return [ref.ref.name for ref in refs]
+
+
+def _found(record: Record, name: str, digits: str) -> Iterator[Prediction]:
+    yield from _in_tail(record, name, digits)
+    for seal in known_seals(record, name):
+        if len(digits) < WHOLE or seal.first_id <= digits <= seal.last_id:
+            yield from _in_seal(record, name, seal, digits)
+
+
+def _in_tail(record: Record, name: str, digits: str) -> Iterator[Prediction]:
+    stream = record.ports.stream
+    for one in stream_names(stream.names(name), name):
+        for _, data in stream.read(one):
+            block = decode_block(data)
+            text = block.ids.tobytes().hex()
+            if digits not in text:  # most blocks have no row that could be meant
+                continue
+            for row in range(block.rows):
+                if text[WHOLE * row : WHOLE * (row + 1)].endswith(digits):
+                    yield _of_block(record, name, block, row)
+
+
+def _of_block(record: Record, name: str, block: PredictionBlock, row: int) -> Prediction:
+    served = read_deployment(record, block.deployment)
+    logged = tuple(
+        Logged(
+            role=column.role, name=column.name,
+            value=None
+            if column.valid is not None and not column.valid[row]
+            else _plain(column.values[row]),
+        )
+        for column in block.columns
+    )  # fmt: skip
+    return Prediction(
+        id=block.ids[row].tobytes().hex(), name=name, status=block.status,
+        at=from_microseconds(int(block.at_us[row])),
+        received_at=from_microseconds(block.received_us), deployment=block.deployment,
+        model=block.model, model_version=served.short_name, sealed="", logged=logged,
+        failed_rules=_failed(served, int(block.contract_bits[row])), queue_us=block.queue_us,
+        model_us=block.model_us,
+    )  # fmt: skip
+
+
+def _in_seal(record: Record, name: str, seal: Seal, digits: str) -> Iterator[Prediction]:
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    rows = scan_seals(record, [seal])
+    if rows is None:
+        return
+    for row in rows.filter(pl.col("prediction_id").str.ends_with(digits)).collect().to_dicts():
+        served = read_deployment(record, row["deployment"])
+        yield Prediction(
+            id=row["prediction_id"], name=name, status=row["status"], at=row["at"],
+            received_at=row["received_at"], deployment=row["deployment"], model=row["model"],
+            model_version=row["model_version"], sealed=f"{PREDICTIONS}:{name}@{seal.number}",
+            logged=tuple(_logged(served, row)),
+            failed_rules=_failed(served, row["contract_bits"]),
+            queue_us=row["queue_us"], model_us=row["model_us"],
+        )  # fmt: skip
+
+
+def _logged(served: ServedModel, row: dict[str, Any]) -> Iterator[Logged]:
+    from tidemill.practices.monitoring.blocks import stored_name  # noqa: PLC0415 - heavy
+
+    signature = served.signature
+    for role, fields in (
+        ("context", signature.context),
+        ("input", signature.inputs),
+        ("output", signature.outputs),
+    ):
+        for field in fields:
+            column = stored_name(role, field.name)
+            if column in row:
+                yield Logged(role=role, name=field.name, value=row[column])
+
+
+def _failed(served: ServedModel, bits: int) -> tuple[str, ...]:
+    names = rule_names(served)
+    return tuple(name for place, name in enumerate(names) if place < 64 and bits >> place & 1)
+
+
+def _plain(value: Any) -> float | int | bool | str | None:  # noqa: ANN401 - NumPy's own scalars
+    plain: float | int | bool | str | None = value.item() if hasattr(value, "item") else value
+    return plain
+
+
+def deployment_version(record: Record, artifact: str) -> Version | None:
+    """Return the newest version that a deployment's artifact is; None: it has none."""
+    query = Query(
+        Version, where=(Where("artifact", "=", artifact),),
+        order=(Order("recorded_at", descending=True),), limit=1,
+    )  # fmt: skip
+    found = record.ports.ledger.find(query)
+    return found[0] if found else None
+
+
+def came_from(record: Record, prediction: Prediction) -> tuple[tuple[str, str], ...]:
+    """Return what `why` goes on with: the deployment, and through its run the model."""
+    version = deployment_version(record, prediction.deployment)
+    pointer = str(version) if version else prediction.deployment
+    return (("deployment", pointer),)
+
+
+def described(lines: Iterable[str], prediction: Prediction) -> tuple[str, ...]:
+    """Return the lines of a prediction in `why`: its outputs first, then what is given."""
+    told = [f"{one.name} = {one.value}" for one in prediction.logged if one.role == "output"]
+    told += [f"broke the rule {rule}" for rule in prediction.failed_rules]
+    kept = prediction.sealed or "open tail"
+    return (f"{prediction.status} at {prediction.at.isoformat()}, kept in {kept}", *told, *lines)

@@ -1,0 +1,114 @@
+"""Predictions are sealed exactly once, whatever comes late, and found wherever they are."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from served_world import START, days_of_rows
+
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.times import parse_window
+from tidemill.practices.monitoring.predictions import find_prediction
+from tidemill.practices.monitoring.seals import known_seals, scan_window
+from tidemill.practices.monitoring.windows import collect
+
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+MAY = datetime(2013, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def served(world):
+    world.deploy(world.train(days_of_rows(START, 10)))
+    return world
+
+
+def test_a_window_is_sealed_once_with_every_column_that_was_logged(served) -> None:
+    rows = days_of_rows(APRIL, 3)
+    served.predict(rows)
+    done = collect(served.record, "delay", window="2013-04", at=MAY)
+    assert (done.rows, done.rows_added, done.rows_open, done.versions) == (
+        180, 180, 0, ("predictions:delay@1",),
+    )  # fmt: skip
+    sealed = scan_window(served.record, "delay", parse_window("2013-04")).collect()
+    assert sealed["flight"].sort().equals(rows["flight"].sort())
+    assert sealed["x"].sort().equals(rows["x"].sort())
+    assert sealed["at"].sort().equals(rows["when"].sort().rename("at"))
+    assert sealed["model_version"].unique().to_list() == ["model:delay@1"]
+    assert sealed["is_first_of_request"].sum() == 5
+    again = collect(served.record, "delay", window="2013-04", at=MAY)
+    assert again.rows_added == 0
+    assert "nothing new" in str(again)
+
+
+def test_rows_of_other_windows_stay_open_and_what_is_sealed_is_forgotten(served) -> None:
+    served.predict(days_of_rows(APRIL, 2))
+    served.predict(days_of_rows(MAY, 2))
+    assert collect(served.record, "delay", window="2013-04", at=MAY).rows_open == 120
+    assert sum(1 for _ in served.record.ports.stream.read("delay")) == 3
+    done = collect(served.record, "delay", window="2013-05", at=datetime(2013, 6, 1, tzinfo=UTC))
+    assert (done.rows, done.rows_open) == (120, 0)
+    assert not list(served.record.ports.stream.read("delay"))
+
+
+def test_a_block_with_rows_of_two_windows_loses_none_and_doubles_none(served) -> None:
+    rows = days_of_rows(MAY - timedelta(days=1), 2, rows=20)
+    served.predict(rows, per_request=40)
+    june = datetime(2013, 6, 1, tzinfo=UTC)
+    assert collect(served.record, "delay", window="2013-05", at=june).rows == 20
+    assert collect(served.record, "delay", window="2013-04", at=june).rows == 20
+    assert collect(served.record, "delay", window="2013-04", at=june).rows_added == 0
+    whole = scan_window(served.record, "delay", parse_window("2013-04-01..2013-06-01")).collect()
+    assert whole["flight"].sort().equals(rows["flight"].sort())
+
+
+def test_late_rows_become_a_further_version_of_their_window(served) -> None:
+    served.predict(days_of_rows(APRIL, 1))
+    served.predict(days_of_rows(MAY, 1))  # keeps the stream open
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    late = days_of_rows(APRIL, 1, seed=7)
+    served.predict(late)
+    done = collect(served.record, "delay", window="2013-04", at=MAY)
+    assert (done.rows, done.rows_added, done.is_late) == (120, 60, True)
+    assert [seal.is_late for seal in known_seals(served.record, "delay")] == [False, True]
+    rows = scan_window(served.record, "delay", parse_window("2013-04")).collect()
+    assert rows.height == rows["prediction_id"].n_unique() == 120
+
+
+def test_a_day_inside_a_sealed_month_has_nothing_left_to_seal(served) -> None:
+    served.predict(days_of_rows(APRIL, 2))
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    done = collect(served.record, "delay", window="2013-04-01", at=MAY)
+    assert (done.rows, done.rows_added) == (0, 0)
+    assert scan_window(served.record, "delay", parse_window("2013-04-01")).collect().height == 60
+
+
+def test_a_window_that_is_not_over_is_refused(served) -> None:
+    with pytest.raises(InvalidInputError, match="not over"):
+        collect(served.record, "delay", window="2013-04", at=APRIL)
+
+
+def test_refused_requests_are_sealed_too_without_outputs(served) -> None:
+    served.predict(days_of_rows(APRIL, 1, rows=5), status="rejected", bits=1)
+    served.predict(days_of_rows(APRIL, 1, rows=5, seed=2))
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    rows = scan_window(served.record, "delay", parse_window("2013-04")).collect()
+    refused = rows.filter(pl.col("status") == "rejected")
+    assert refused.height == refused["score"].null_count() == 5
+    assert rows["score"].null_count() == 5
+
+
+def test_a_prediction_is_found_in_the_tail_and_in_a_window_by_whole_and_short_id(served) -> None:
+    rows = days_of_rows(APRIL, 1)
+    ids = served.predict(rows)
+    open_one = find_prediction(served.record, ids[3])
+    assert open_one.sealed == ""
+    assert open_one.values("context")["flight"] == rows["flight"][3]
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    sealed = find_prediction(served.record, ids[3][-8:])
+    assert sealed.sealed == "predictions:delay@1"
+    assert sealed.logged == open_one.logged
+    assert (sealed.at, sealed.deployment) == (open_one.at, open_one.deployment)
+    with pytest.raises(NotFoundError):
+        find_prediction(served.record, "0" * 32)
+    with pytest.raises(InvalidInputError):
+        find_prediction(served.record, "xyz")
