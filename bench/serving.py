@@ -16,7 +16,7 @@ import numpy as np
 
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.services import LocalServices
-from tidemill.adapters.local.target import LocalTarget
+from tidemill.adapters.local.target import LocalTarget, SupervisorFiles
 from tidemill.app.supervisor import SERVER_COMMAND
 from tidemill.core.digest import ArtifactId
 from tidemill.core.signature import Field, Signature
@@ -88,6 +88,7 @@ def durations_us(
 
 def served(folder: Path, model: Path) -> tuple[LocalServices, http.client.HTTPConnection, float]:
     clock = SystemClock()
+    assert SupervisorFiles(folder).take() is not None  # this process is the supervisor
     target = Stepped(folder, ("false",), clock)
     services = LocalServices(folder / "services", SERVER_COMMAND, clock)
     start = time.perf_counter()

@@ -17,7 +17,9 @@ from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.process import process_owner
 from tidemill.adapters.local.services import LocalServices
 from tidemill.adapters.local.target import SupervisorFiles
-from tidemill.runtime.supervisor import Supervisor
+from tidemill.app.places import open_record
+from tidemill.core.errors import UnavailableError
+from tidemill.runtime.supervisor import Guards, LeaseGuard, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +37,21 @@ def supervisor_command(folder: Path) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Supervise until told to stop (SIGTERM, SIGINT); returns the exit code."""
     (folder,) = sys.argv[1:] if arguments is None else arguments
-    return run(Path(folder), SERVER_COMMAND)
+    record = open_record(Path(folder).parent)
+    try:
+        lease = LeaseGuard(record.ports.ledger, record.project)
+        return run(Path(folder), SERVER_COMMAND, guards=[lease])
+    finally:
+        record.ports.close()
 
 
-def run(folder: Path, server_command: Sequence[str], tasks: Sequence[Task] = ()) -> int:
+def run(
+    folder: Path,
+    server_command: Sequence[str],
+    *,
+    tasks: Sequence[Task] = (),
+    guards: Sequence[Guard] = (),
+) -> int:
     """Keep the services of a folder, and other tasks, going; returns the exit code."""
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
@@ -51,7 +64,7 @@ def run(folder: Path, server_command: Sequence[str], tasks: Sequence[Task] = ())
     try:
         clock = SystemClock()
         services = LocalServices(folder / "services", server_command, clock)
-        supervisor = Supervisor([services, *tasks], _Alone(folder), clock)
+        supervisor = Supervisor([services, *tasks], Guards(_FolderGuard(folder), *guards), clock)
 
         def told(*_: object) -> None:
             # Not in the handler itself: it may have interrupted the very lock that `stop` takes.
@@ -60,15 +73,14 @@ def run(folder: Path, server_command: Sequence[str], tasks: Sequence[Task] = ())
         signal.signal(signal.SIGTERM, told)
         signal.signal(signal.SIGINT, told)
         files.owner.write_text(process_owner())
-        supervisor.run()
+        return 0 if supervisor.run() else UnavailableError.exit_code
     finally:
         files.owner.unlink(missing_ok=True)
         os.close(held)
-    return 0
 
 
-class _Alone:
-    """The guard of an embedded project: the lock of its folder, held as long as that is there."""
+class _FolderGuard:
+    """Holds as long as the project's folder is there; its lock is held by this process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,10 +90,6 @@ class _Alone:
 
     def release(self) -> None:
         pass
-
-
-if TYPE_CHECKING:
-    _guard: Guard = _Alone(Path())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from tidemill.core.errors import LeaseHeldError
+from tidemill.core.errors import LeaseHeldError, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,22 @@ class Guard(Protocol):
     def release(self) -> None:
         """Give it back."""
         ...
+
+
+class Guards:
+    """Several guards, all of which must hold."""
+
+    def __init__(self, *guards: Guard) -> None:
+        self._guards = guards
+
+    def hold(self) -> bool:
+        """Take or prolong all of them; False: one of them is not to be had."""
+        return all(guard.hold() for guard in self._guards)
+
+    def release(self) -> None:
+        """Give all of them back."""
+        for guard in self._guards:
+            guard.release()
 
 
 class LeaseGuard:
@@ -97,7 +113,7 @@ class Supervisor:
         for thread in threads:
             thread.start()
         while not self._told.wait(LEASE_S / 3):
-            if not self._guard.hold():
+            if not self._still_held():
                 self._is_lost = True
                 self._told.set()
         for thread in threads:
@@ -108,6 +124,13 @@ class Supervisor:
             task.stop()
         self._guard.release()
         return True
+
+    def _still_held(self) -> bool:
+        try:
+            return self._guard.hold()
+        except TidemillError as error:
+            _log.warning("whether this is the only supervisor cannot be told now: %s", error.what)
+            return True
 
     def _repeated(self, task: Task) -> None:
         failures = 0
