@@ -12,9 +12,11 @@ import pytest
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.stream import MappedStream
 from tidemill.core.task import Task
+from tidemill.kernels.row_rules import between, encode_request_rules, one_of
 from tidemill.ports.target import ServiceSpec
 from tidemill.runtime.model_server import ModelServer, ServerIdentity
-from tidemill.runtime.model_server_inference import Inference, ServedRule, open_log
+from tidemill.runtime.model_server_inference import Inference, open_log
+from tidemill.runtime.model_server_rules import served_rules
 from tidemill.runtime.server_figures import Labels, ServerFigures
 from tidemill.wire.open_inference import model_metadata
 from tidemill.wire.prediction_block import decode_block
@@ -32,16 +34,14 @@ def tiny_model(folder: Path):
     return module.TinyModel(folder)
 
 
-RULES = [
-    ServedRule(
-        name="x_between", column="x", refuses=False,
-        failed=lambda columns, valid: valid["x"] & (columns["x"] > 100),
-    ),
-    ServedRule(
-        name="carrier_known", column="carrier", refuses=True,
-        failed=lambda columns, valid: valid["carrier"] & (columns["carrier"] == "ZZ"),
-    ),
-]  # fmt: skip
+RULES = served_rules(
+    encode_request_rules(
+        [
+            between("x", "float", None, 100),
+            one_of("carrier", "str", ["AA", "UA"], is_refusing=True),
+        ]
+    )
+)
 
 
 class Server:
@@ -135,7 +135,7 @@ def test_a_prediction_is_answered_with_its_ids_and_logged_with_everything(server
     ]  # fmt: skip
     assert logged["x", "input"].valid.tolist() == [True, False, True]
     assert logged["carrier", "input"].values.tolist() == ["AA", "UA", None]
-    assert server.figures.failed_rows == {"x_between": 1, "carrier_known": 0}
+    assert server.figures.failed_rows == {"x.between": 1, "carrier.one_of": 0}
 
 
 def test_both_names_and_the_version_path_reach_the_model(server) -> None:
@@ -149,13 +149,13 @@ def test_a_rule_that_refuses_answers_422_with_column_row_and_rule_and_predicts_n
 ) -> None:
     status, answer = server.infer(*row(carrier="ZZ"))
     assert status == 422
-    for part in ("'carrier'", "row 0", "ZZ", "'carrier_known'"):
+    for part in ("'carrier'", "row 0", "ZZ", "'carrier.one_of'"):
         assert part in answer["error"]
     (block,) = server.blocks()
     assert (block.status, block.contract_bits.tolist()) == ("rejected", [2])
     assert not [c for c in block.columns if c.role == "output"]
     assert server.figures.rows == {"ok": 0, "rejected": 1, "failed": 0}
-    assert server.figures.failed_rows["carrier_known"] == 1
+    assert server.figures.failed_rows["carrier.one_of"] == 1
 
 
 WRONG = {

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-if TYPE_CHECKING:
-    from tidemill.runtime.model_server_inference import ServedRule
+from tidemill.kernels.row_rules import decode_request_rules
+from tidemill.kernels.row_rules_numpy import failed_numpy
+from tidemill.runtime.model_server_inference import ServedRule
 
 
 def served_rules(contract: str) -> list[ServedRule]:
-    """Return the rules of a contract in canonical JSON; empty: none."""
-    if not contract:
-        return []
-    raise NotImplementedError
+    """Return the rules of a contract in canonical JSON; empty: none.
+
+    Raises:
+        InvalidInputError: it is not a request contract.
+    """
+    return [
+        ServedRule(
+            name=rule.name, column=rule.column, refuses=rule.is_refusing,
+            failed=partial(failed_numpy, rule),
+        )
+        for rule in decode_request_rules(contract)
+    ]  # fmt: skip
