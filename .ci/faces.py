@@ -1,0 +1,129 @@
+# ruff: noqa: INP001
+"""Write what the faces know of every operation: `dispatch/index.py`, `client/methods.py`, the root.
+
+python .ci/faces.py           write the files again
+python .ci/faces.py --check   say which are old, exit 1
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from tidemill.dispatch.parameters import summary
+from tidemill.dispatch.registry import kinds_of, operations_of, rooms
+
+SOURCE = Path(__file__).parents[1] / "src" / "tidemill"
+INDEX = SOURCE / "dispatch" / "index.py"
+METHODS = SOURCE / "client" / "methods.py"
+ROOT = SOURCE / "__init__.py"
+
+
+def alias(module: str) -> str:
+    """Return what a module is called in the methods file."""
+    return "_".join(module.removeprefix("tidemill.").removeprefix("practices.").split("."))
+
+
+def working() -> list[str]:
+    """Return the rooms; with `--skip-broken` without those that cannot be imported now."""
+    if "--skip-broken" not in sys.argv:
+        return list(rooms())
+    kept = []
+    for room in rooms():
+        try:
+            operations_of(room)
+        except ImportError as error:
+            sys.stdout.write(f"without {room}: {error}\n")
+        else:
+            kept.append(room)
+    return kept
+
+
+def found() -> list[tuple[str, object]]:
+    """Return every operation with its room, by command."""
+    pairs = [(room, operation) for room in working() for operation in operations_of(room)]
+    return sorted(pairs, key=lambda pair: pair[1].command)
+
+
+def index_text() -> str:
+    """Return `dispatch/index.py`."""
+    text = INDEX.read_text()
+    head = text[: text.index("\nOFFERS")]
+    lines = ["OFFERS: tuple[Offer, ...] = ("]
+    for room, operation in found():
+        lines.append("    Offer(")
+        values = (operation.command, room, operation.name, summary(operation), operation.faces)
+        lines += [*(f"        {literal(value)}," for value in values), "    ),"]
+    lines += [")", "KIND_ROOMS: Mapping[str, str] = {"]
+    kinds = {kind.name: room for room in working() for kind in kinds_of(room)}
+    lines += [f'    "{name}": "{room}",' for name, room in sorted(kinds.items())]
+    return head + "\n" + "\n".join([*lines, "}"]) + "\n"
+
+
+def literal(value: str | tuple[str, ...]) -> str:
+    """Return a text or a tuple of texts as code."""
+    if isinstance(value, tuple):
+        inner = ", ".join(literal(item) for item in value)
+        return f"({inner}{',' if len(value) == 1 else ''})"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def python_operations() -> list[tuple[str, str]]:
+    """Return module and name of each operation that Python code has."""
+    pairs = [(op.function.__module__, op.name) for _, op in found() if "python" in op.faces]
+    return sorted(pairs, key=lambda pair: pair[1])
+
+
+def methods_text() -> str:
+    """Return `client/methods.py`."""
+    wanted = python_operations()
+    imports = sorted(
+        f"    from {package} import {name} as {alias(f'{package}.{name}')}"
+        for package, _, name in {module.rpartition(".") for module, _ in wanted}
+    )
+    lines = [
+        '"""Every operation as a method, for type checkers and editors; by `.ci/faces.py`."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import TYPE_CHECKING",
+        "",
+        "if TYPE_CHECKING:",
+        "    from tidemill.client.method import method",
+        *imports,
+        "",
+        "",
+        "class Methods:",
+        '    """What a project can do; `client/project.py` finds operations when called."""',
+        "",
+        "    if TYPE_CHECKING:",
+        *(f"        {name} = method({alias(module)}.{name})" for module, name in wanted),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def root_text() -> str:
+    """Return the package's `__init__.py` with its operations."""
+    lines = "".join(f"    {name} = _here.{name}\n" for _, name in python_operations())
+    return re.sub(
+        r"(    # operations, by `.ci/faces.py`\n).*?(?=\nelse:)",
+        lambda match: match[1] + lines,
+        ROOT.read_text(),
+        flags=re.DOTALL,
+    )
+
+
+def main() -> int:
+    """Write or check the files; returns the exit code."""
+    wanted = {INDEX: index_text(), METHODS: methods_text(), ROOT: root_text()}
+    old = [path for path, text in wanted.items() if path.read_text() != text]
+    if "--check" not in sys.argv:
+        for path in old:
+            path.write_text(wanted[path])
+        return 0
+    for path in old:
+        sys.stdout.write(f"{path.name} is old; python .ci/faces.py writes it again\n")
+    return bool(old)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The composition root: which adapter stands behind each port, and how a record is opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.app.project_folder import (
+    actor_here,
+    find_project,
+    project_name,
+    read_project_file,
+    state_folder,
+)
+from tidemill.core.settings import resolve_settings
+from tidemill.dispatch.registry import Kinds
+from tidemill.lineage.record import Places, Ports, Record, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidemill.core.operation import Role
+    from tidemill.core.settings import Settings
+    from tidemill.ports.clock import Clock
+    from tidemill.ports.executor import Executor
+    from tidemill.ports.ledger import Ledger
+    from tidemill.ports.notifier import Notifier
+    from tidemill.ports.object_store import ObjectStore
+    from tidemill.ports.online_store import OnlineStore
+    from tidemill.ports.source import SourceOpener
+    from tidemill.ports.stream import Stream
+    from tidemill.ports.target import Target
+    from tidemill.ports.workspace import Workspace
+
+
+def open_record(
+    start: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    tell: Tell | None = None,
+    needs_project: bool = True,
+) -> Record:
+    """Return the record of the project at or above a folder; places are opened when first used.
+
+    Raises:
+        NotFoundError: there is no project (only where one is needed).
+        InvalidInputError: its `tidemill.toml` cannot be taken as it is.
+    """
+    variables = os.environ if environment is None else environment
+    folder = find_project(start or Path.cwd()) if needs_project else (start or Path.cwd()).resolve()
+    settings = resolve_settings(read_project_file(folder), variables)
+    return Record(
+        ports=Ports(places_of(folder, settings)),
+        project=settings.text("project.name") or project_name(folder),
+        actor=actor_here(folder, variables),
+        settings=settings,
+        kinds=Kinds(),
+        tell=tell or Tell(),
+    )
+
+
+def role_of(record: Record) -> Role:
+    """Return the role of the record's actor, as collaboration keeps it."""
+    from tidemill.practices.collaboration.roles import role_of as kept  # noqa: PLC0415 - only writes ask
+
+    return kept(record, record.actor)
+
+
+def places_of(folder: Path, settings: Settings) -> Places:
+    """Return how each port of a project is opened."""
+    embedded = Embedded(folder, settings)
+    return Places(
+        clock=embedded.clock,
+        ledger=embedded.ledger,
+        objects=embedded.objects,
+        sources=embedded.sources,
+        stream=embedded.stream,
+        online=embedded.online,
+        executor=embedded.executor,
+        target=embedded.target,
+        workspace=embedded.workspace,
+        notifier=embedded.notifier,
+    )
+
+
+class Embedded:
+    """The embedded places of one project, each imported when it is opened."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder, self._settings = folder, settings
+        self._clock: Clock | None = None
+
+    def clock(self) -> Clock:
+        """Open the machine's clock."""
+        from tidemill.adapters.local.clock import SystemClock  # noqa: PLC0415
+
+        self._clock = self._clock or SystemClock()
+        return self._clock
+
+    def ledger(self) -> Ledger:
+        """Open the record."""
+        from tidemill.adapters.local.ledger import SqliteLedger  # noqa: PLC0415
+
+        state_folder(self._folder)
+        return SqliteLedger(self._path("record.ledger"), self.clock())
+
+    def objects(self) -> ObjectStore:
+        """Open the objects."""
+        from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415
+
+        state_folder(self._folder)
+        return LocalObjectStore(self._path("record.objects"))
+
+    def sources(self) -> SourceOpener:
+        """Open sources; paths are relative to where the caller stands."""
+        from tidemill.adapters.local.source import LocalSources  # noqa: PLC0415
+
+        return LocalSources(Path.cwd())
+
+    def stream(self) -> Stream:
+        """Open the tails of predictions; model servers write them."""
+        from tidemill.adapters.local.stream import MappedStream  # noqa: PLC0415
+
+        return MappedStream(state_folder(self._folder) / "stream")
+
+    def online(self) -> OnlineStore:
+        """Open the online store."""
+        from tidemill.adapters.local.online_store import LmdbOnlineStore  # noqa: PLC0415
+
+        return LmdbOnlineStore(state_folder(self._folder) / "online")
+
+    def executor(self) -> Executor:
+        """Open local step workers."""
+        from tidemill.adapters.local.executor import LocalExecutor  # noqa: PLC0415
+
+        return LocalExecutor(
+            (sys.executable, "-m", "tidemill.app.step_worker"),
+            workers=self._settings.whole("run.workers"),
+        )
+
+    def target(self) -> Target:
+        """Open the services of this machine."""
+        from tidemill.adapters.local.target import LocalTarget  # noqa: PLC0415
+        from tidemill.app.supervisor import supervisor_command  # noqa: PLC0415
+
+        state = state_folder(self._folder)
+        return LocalTarget(state, supervisor_command(state), self.clock())
+
+    def workspace(self) -> Workspace:
+        """Open the project's folder."""
+        from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
+
+        allowed = self._settings.text("project.allow")
+        return LocalWorkspace(
+            self._folder,
+            self._folder / self._settings.text("project.code"),
+            allow=[name.strip() for name in allowed.split(",") if name.strip()],
+        )
+
+    def notifier(self) -> Notifier:
+        """Open the log of notices."""
+        from tidemill.adapters.local.notifier import LogNotifier  # noqa: PLC0415
+
+        return LogNotifier(state_folder(self._folder) / "notices.jsonl")
+
+    def _path(self, setting: str) -> Path:
+        return self._folder / self._settings.text(setting)

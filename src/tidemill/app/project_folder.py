@@ -1,0 +1,123 @@
+"""Where a project is, what its `tidemill.toml` says, and who acts in it."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.actor import Actor
+from tidemill.core.errors import InvalidInputError, NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FILE = "tidemill.toml"
+STATE = ".tidemill"
+"""Folder of everything that the embedded places keep."""
+
+
+def find_project(start: Path) -> Path:
+    """Return the nearest folder at or above `start` that has a `tidemill.toml`.
+
+    Raises:
+        NotFoundError: there is none, or no such folder.
+    """
+    folder = start.resolve()
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {start}", fix="give -C a folder that exists")
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE).is_file():
+            return candidate
+    raise NotFoundError(
+        f"{folder.name or folder} is not in a tidemill project: no {FILE} here or above",
+        fix="tidemill init .   (or go into a project, or give -C DIR)",
+    )
+
+
+def read_project_file(folder: Path) -> Mapping[str, Any]:
+    """Return what `tidemill.toml` says, as nested tables; empty where there is no file.
+
+    Raises:
+        InvalidInputError: it is not TOML (names line and column) or not UTF-8.
+        UnavailableError: it cannot be read.
+    """
+    path = folder / FILE
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"{FILE} is not TOML: {error}", fix=f"correct {path}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{FILE} is not UTF-8: byte {error.start}", fix=f"save {path} as UTF-8"
+        ) from None
+    except OSError as error:
+        raise UnavailableError(
+            f"{FILE} cannot be read: {error.strerror}", fix=f"allow reading {path}"
+        ) from None
+
+
+def project_name(folder: Path) -> str:
+    """Return a project's name where its file gives none: its folder's, as a pointer spells it.
+
+    >>> from pathlib import Path
+    >>> project_name(Path("/srv/my mill"))
+    'my-mill'
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.")
+    return name or "project"
+
+
+def state_folder(folder: Path) -> Path:
+    """Return the project's `.tidemill`, made where it is not there, ignored by Git.
+
+    Raises:
+        UnavailableError: it cannot be written.
+    """
+    state = folder / STATE
+    try:
+        if not state.is_dir():
+            state.mkdir()
+            (state / ".gitignore").write_text("*\n")
+    except FileExistsError:
+        return state
+    except OSError as error:
+        raise UnavailableError(
+            f"{folder} cannot be written: {error.strerror}",
+            fix="work on a copy in a folder that you may write, or set [record] in tidemill.toml",
+        ) from None
+    return state
+
+
+def actor_here(folder: Path, environment: Mapping[str, str]) -> Actor:
+    """Return who acts: `TIDEMILL_ACTOR`, else Git's user, else the machine's; all only claimed.
+
+    A trigger sets `TIDEMILL_ACTOR=trigger:NAME` for what it starts.
+    """
+    name = environment.get("TIDEMILL_ACTOR", "").strip()
+    if name.startswith("trigger:"):
+        return Actor(name=name.removeprefix("trigger:"), kind="trigger", known_by="trigger")
+    return Actor(name=name or _git_user(folder) or _machine_user())
+
+
+def _git_user(folder: Path) -> str:
+    try:
+        found = subprocess.run(
+            ["git", "config", "user.name"],  # noqa: S607 - the user's own Git
+            cwd=folder, capture_output=True, text=True, check=False, timeout=5,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()
+
+
+def _machine_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

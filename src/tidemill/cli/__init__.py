@@ -1,0 +1,1 @@
+"""The command line: commands derived from operations, and how their answers are told."""

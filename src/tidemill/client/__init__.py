@@ -1,0 +1,1 @@
+"""The Python API: operations as typed methods of an open project."""

@@ -1,0 +1,64 @@
+"""Every operation as a method, for type checkers and editors; by `.ci/faces.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidemill.client.method import method
+    from tidemill.lineage import operations as lineage_operations
+    from tidemill.practices.collaboration import operations as collaboration_operations
+    from tidemill.practices.delivery import operations as delivery_operations
+    from tidemill.practices.features import operations as features_operations
+    from tidemill.practices.integration import operations as integration_operations
+    from tidemill.practices.monitoring import figures as monitoring_figures
+    from tidemill.practices.monitoring import labels as monitoring_labels
+    from tidemill.practices.monitoring import operations as monitoring_operations
+    from tidemill.practices.monitoring import windows as monitoring_windows
+    from tidemill.practices.pipelines import operations as pipelines_operations
+    from tidemill.practices.training import operations as training_operations
+    from tidemill.practices.versioning import operations as versioning_operations
+
+
+class Methods:
+    """What a project can do; `client/project.py` finds operations when called."""
+
+    if TYPE_CHECKING:
+        add_labels = method(monitoring_labels.add_labels)
+        add_model = method(versioning_operations.add_model)
+        add_team = method(collaboration_operations.add_team)
+        check = method(integration_operations.check)
+        collect = method(monitoring_windows.collect)
+        comment = method(collaboration_operations.comment)
+        compare_models = method(training_operations.compare_models)
+        deploy = method(delivery_operations.deploy)
+        diff = method(lineage_operations.diff)
+        down = method(delivery_operations.down)
+        fire_trigger = method(training_operations.fire_trigger)
+        get_data = method(versioning_operations.get_data)
+        get_features = method(features_operations.get_features)
+        hide = method(lineage_operations.hide)
+        impact = method(lineage_operations.impact)
+        list_roles = method(collaboration_operations.list_roles)
+        list_teams = method(collaboration_operations.list_teams)
+        list_triggers = method(training_operations.list_triggers)
+        list_windows = method(monitoring_windows.list_windows)
+        listing = method(lineage_operations.listing)
+        log = method(lineage_operations.log)
+        materialize_views = method(features_operations.materialize_views)
+        promote = method(versioning_operations.promote)
+        push_rows = method(features_operations.push_rows)
+        report_window = method(monitoring_figures.report_window)
+        resume_trigger = method(training_operations.resume_trigger)
+        rollback = method(delivery_operations.rollback)
+        run_pipeline = method(pipelines_operations.run_pipeline)
+        search = method(lineage_operations.search)
+        serving_status = method(delivery_operations.serving_status)
+        set_owner = method(collaboration_operations.set_owner)
+        set_role = method(collaboration_operations.set_role)
+        show = method(lineage_operations.show)
+        show_prediction = method(monitoring_operations.show_prediction)
+        tick = method(training_operations.tick)
+        undeploy = method(delivery_operations.undeploy)
+        vectors = method(features_operations.vectors)
+        why = method(lineage_operations.why)

@@ -1,0 +1,77 @@
+"""Project: an open record with every operation as a typed method."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tidemill.client.methods import Methods
+from tidemill.core.errors import UsageError
+from tidemill.dispatch.call import call, local_role
+from tidemill.dispatch.parameters import with_times
+from tidemill.dispatch.registry import offers, operation_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from tidemill.core.operation import Operation
+    from tidemill.dispatch.call import RoleOf
+    from tidemill.lineage.record import Record
+
+
+class Project(Methods):
+    """An open project. Use it as a context manager, or call `close` at the end."""
+
+    def __init__(self, record: Record, role_of: RoleOf = local_role) -> None:
+        self._record, self._role_of = record, role_of
+
+    @property
+    def record(self) -> Record:
+        """The record, as operations take it."""
+        return self._record
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self._record.project
+
+    def close(self) -> None:
+        """Close every place that was opened."""
+        self._record.ports.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(o.name for o in offers() if "python" in o.faces)]
+
+    def __repr__(self) -> str:
+        return f"project {self.name} in {self._record.ports.workspace.root}"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            try:
+                operation = operation_named(name)
+            except UsageError as error:
+                message = f"{error.what}; {error.fix}"
+                raise AttributeError(message, name=name, obj=self) from None
+            method = partial(self._call, operation)
+            method.__doc__ = operation.function.__doc__
+            return method
+
+        def _call(self, operation: Operation, *arguments: object, **options: object) -> object:
+            options = with_times(operation, options)
+            return call(self._record, operation, arguments, options, role_of=self._role_of)
