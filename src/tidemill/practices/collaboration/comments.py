@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,8 +16,6 @@ from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import find_ref
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tidemill.core.pointer import Pointer
     from tidemill.lineage.record import Record
 

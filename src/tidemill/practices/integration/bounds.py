@@ -14,7 +14,7 @@ test_timeout = "10m"
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidemill.core.check import State
 from tidemill.core.text import table
+from tidemill.practices.integration.verdicts import Gate
 
 if TYPE_CHECKING:
-    from tidemill.core.check import Finding, State
-    from tidemill.practices.integration.verdicts import Gate
+    from tidemill.core.check import Finding
 
 GATES = "gates"
 """The check that stands for all gates of a model; what a policy asks for."""

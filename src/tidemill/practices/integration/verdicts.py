@@ -15,7 +15,7 @@ from tidemill.core.digest import ArtifactId, digest_of_value
 from tidemill.core.errors import ConflictError
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import EdgeRow, Query, Where
-from tidemill.core.run import RunId  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.writing import opened

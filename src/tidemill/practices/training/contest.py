@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill.core.check import Finding, State
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.comparison import (
     COMPARABLE_METRICS,
     ComparisonPlan,
+    PairedComparison,
     PairedRows,
     paired_comparison,
     rows_needed,
@@ -20,12 +23,9 @@ from tidemill.kernels.comparison import (
 from tidemill.kernels.task_metrics import task_loss, task_row_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Sequence
 
     from tidemill.core.task import Task
-    from tidemill.kernels.comparison import PairedComparison
 
 ALPHA = 0.05
 """How often, at most, an equal challenger is called better on rows looked at once."""

@@ -6,13 +6,13 @@ paused, not enough, one in flight, cooldown.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tidemill.core.digest import ArtifactId  # noqa: TC001 - msgspec reads the annotations
-from tidemill.core.run import RunId  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.digest import ArtifactId
+from tidemill.core.run import RunId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,14 +15,14 @@ deploy = true
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
-from tidemill.core.run import Scalar  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.run import Scalar
 from tidemill.core.times import parse_span
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.integration.project_file import FILE, file_table

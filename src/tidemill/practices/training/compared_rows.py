@@ -1,0 +1,141 @@
+"""Compared rows: the sealed predictions of a window with their labels, asked of both models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.ref import Version
+from tidemill.kernels.task_metrics import label_codes
+from tidemill.lineage.refs import ref_name, versions
+from tidemill.lineage.writing import newest_version
+from tidemill.practices.integration.evidence import evidence_of
+from tidemill.practices.monitoring.labels import labels_known, with_labels
+from tidemill.practices.monitoring.outputs import output_array, output_names
+from tidemill.practices.monitoring.quality import day_codes
+from tidemill.practices.monitoring.report import read_report
+from tidemill.practices.monitoring.seals import known_seals, scan_seals, seals_within
+from tidemill.practices.training.contest import ContestRows
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.times import Window
+    from tidemill.lineage.record import Record
+    from tidemill.practices.versioning.model import Model
+
+
+class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Labelled predictions of a window, and the artifacts that they come from.
+
+    `frame` has every logged column, `label`, and one row a prediction.
+    """
+
+    frame: pl.DataFrame
+    sources: tuple[Version, ...]
+
+
+def window_rows(
+    record: Record, deployment: str, window: Window, row_key: str, at: datetime
+) -> WindowRows:
+    """Return the answered predictions of a sealed window whose label is known at a time.
+
+    Raises:
+        NotFoundError: the window is not sealed, or none of its rows has a label by then.
+    """
+    seals = seals_within(known_seals(record, deployment), window)
+    rows = scan_seals(record, seals, window)
+    if rows is None:
+        raise NotFoundError(
+            f"no predictions of {deployment} are sealed in {window}",
+            fix=f"tidemill predictions collect {deployment} --window {window}",
+        )
+    known = with_labels(rows, labels_known(record, deployment, at), row_key)
+    answered = known.filter(pl.col("status") == "ok", pl.col("label").is_not_null())
+    frame = answered.sort("prediction_id").collect(engine="streaming")
+    if not frame.height:
+        raise NotFoundError(
+            f"no prediction of {deployment} in {window} has a label by {at:%Y-%m-%d %H:%M}",
+            fix=f"tidemill labels add {deployment} SOURCE --key {row_key or 'prediction_id'}",
+        )
+    newest = newest_version(record, ref_name(record, "labels", deployment))
+    numbers = {seal.number for seal in seals}
+    sealed = [v for v in _predictions(record, deployment) if v.number in numbers]
+    labels = [newest] if isinstance(newest, Version) else []
+    return WindowRows(frame=frame, sources=(*sealed, *labels))
+
+
+def contest_rows(
+    rows: WindowRows, challenger: Model, champion: Model, *,
+    champion_id: ArtifactId, slices: tuple[str, ...], window: Window,
+) -> ContestRows:  # fmt: skip
+    """Return both models' answers on exactly these rows, from the features as they were logged.
+
+    Raises:
+        InvalidInputError: the two do not answer the same question, or one needs an input that was
+            not logged; names it.
+    """
+    ours, theirs = challenger.task, champion.task
+    if (ours.kind, ours.label, ours.classes) != (theirs.kind, theirs.label, theirs.classes):
+        raise InvalidInputError(
+            f"the challenger predicts {ours.label} ({ours.kind}), the champion {theirs.label} "
+            f"({theirs.kind})",
+            fix="compare models of one task",
+        )
+    frame = rows.frame
+    return ContestRows(
+        labels=label_codes(ours, frame["label"].to_list(), window=str(window)),
+        champion=_asked(champion, frame, "champion"),
+        challenger=_asked(challenger, frame, "challenger"),
+        days=day_codes(frame, "at"), logged=_logged(champion, frame, champion_id),
+        slices={
+            name: frame[name].cast(pl.String).fill_null("(missing)").to_numpy().astype(np.str_)
+            for name in slices
+            if name in frame.columns
+        },
+        window=str(window),
+    )  # fmt: skip
+
+
+def slice_columns(record: Record, version: Version) -> tuple[str, ...]:
+    """Return the columns that the evaluation of a version was sliced by."""
+    report = evidence_of(record, version).report
+    if report is None:
+        return ()
+    return tuple(dict.fromkeys(part.column for part in read_report(record, report).slices))
+
+
+def _predictions(record: Record, deployment: str) -> list[Version]:
+    return versions(record, ref_name(record, "predictions", deployment), limit=100_000)
+
+
+def _asked(model: Model, frame: pl.DataFrame, who: str) -> NDArray[np.float64]:
+    names = [field.name for field in model.signature.inputs]
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InvalidInputError(
+            f"the {who} needs {', '.join(missing)}, which the deployment did not log",
+            fix="deploy a model that takes these columns first; they are logged from then on",
+        )
+    outputs = model.predict(frame.select(names))
+    return output_array(model.task, outputs)
+
+
+def _logged(model: Model, frame: pl.DataFrame, champion: ArtifactId) -> NDArray[np.float64]:
+    """Return the logged answers of the champion, of several classes the largest; else NaN."""
+    names = [field.name for field in model.signature.outputs if field.name in frame.columns]
+    nothing = np.full(frame.height, np.nan)
+    if not names:
+        return nothing
+    wanted = output_names(model.task, names)
+    columns = [frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in wanted]
+    own = (frame["model"] == str(champion)).to_numpy()
+    largest = np.max(np.column_stack(columns), axis=1)
+    return np.where(own, largest, nothing)

@@ -1,0 +1,183 @@
+"""What continuous training does: compare models, let triggers decide, fire, resume, list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.core.facts import Batch, Noted
+from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.artifacts import read_value
+from tidemill.practices.training.decision import FAILURES, Cause
+from tidemill.practices.training.outcome import Decision, Decisions, TriggerState, TriggerStates
+from tidemill.practices.training.past import (
+    RESUMED,
+    answered,
+    failures_in_a_row,
+    resumed_at,
+    trainings,
+    trigger_ref,
+)
+from tidemill.practices.training.trigger import Trigger, find_trigger, project_triggers
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.core.artifact import Artifact
+    from tidemill.lineage.record import Record
+    from tidemill.practices.training.comparison import ModelComparison
+
+
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+    """A trigger goes on."""
+
+    trigger: str
+    failures: int
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.trigger} goes on after {self.failures} failed trainings: {self.because}"
+
+
+def compare_models(
+    record: Record,
+    challenger: str,
+    champion: str,
+    *,
+    window: str,
+    deployment: str = "",
+    at: datetime | None = None,
+) -> ModelComparison:
+    """Say whether a challenger is better than a champion, with the error that is promised.
+
+    Args:
+        challenger: the version that wants to replace, like model:delay@7.
+        champion: the version to be replaced, like model:delay@champion.
+        window: of effective time: 2013-04, 2013-04-07 or START..END.
+        deployment: whose predictions are the rows; left out: the champion's name.
+        at: effective time; labels known by then count.
+    """
+    from tidemill.practices.training.comparison import compare  # noqa: PLC0415 - heavy
+
+    return compare(record, challenger, champion, window=window, deployment=deployment, at=at)
+
+
+def tick(record: Record, *, at: datetime | None = None) -> Decisions:
+    """Let every trigger decide, and act: train, compare, promote, deploy.
+
+    Args:
+        at: effective time.
+    """
+    from tidemill.practices.training.tick import tick_triggers  # noqa: PLC0415 - heavy
+
+    found = tick_triggers(record, project_triggers(record), at=record.moment(at))
+    return Decisions(decisions=tuple(dict.fromkeys(found)))
+
+
+def fire_trigger(
+    record: Record, name: str, *, because: str, at: datetime | None = None
+) -> Decision:
+    """Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.
+
+    Args:
+        name: of the trigger.
+        because: why.
+        at: effective time.
+    """
+    from tidemill.practices.training.tick import tick_triggers  # noqa: PLC0415 - heavy
+
+    if not because.strip():
+        raise InvalidInputError("firing by hand needs a reason", fix='--because "..."')
+    by_hand = msgspec.structs.replace(find_trigger(record, name), kind="manual")
+    cause = Cause(key=record.ports.clock.new_id(), what=f"{record.actor}: {because}")
+    (decision,) = tick_triggers(record, [by_hand], at=record.moment(at), more={name: cause})
+    return decision
+
+
+def resume_trigger(record: Record, name: str, *, because: str) -> Resumed:
+    """Let a trigger go on that was paused after failed trainings.
+
+    Args:
+        name: of the trigger.
+        because: what was mended.
+    """
+    if not because.strip():
+        raise InvalidInputError("resuming needs a reason", fix='--because "..."')
+    trigger, now = find_trigger(record, name), record.now()
+    failures = failures_in_a_row(
+        trainings(record, trigger.model), name, resumed_at(record, name)
+    )  # fmt: skip
+    noted = Noted(
+        subject=str(trigger_ref(record, name)), key=RESUMED, text=because, actor=record.actor,
+        at=now,
+    )  # fmt: skip
+    record.ports.ledger.commit(Batch(facts=(noted,), at=now))
+    return Resumed(trigger=name, failures=failures, because=because)
+
+
+def list_triggers(record: Record) -> TriggerStates:
+    """List the triggers of the project and what came of them."""
+    return TriggerStates(triggers=tuple(_state(record, t) for t in project_triggers(record)))
+
+
+def _state(record: Record, trigger: Trigger) -> TriggerState:
+    runs = trainings(record, trigger.model)
+    own = [r for r in runs if trigger.name in str(r.params.get("triggers", "")).split(",")]
+    failures = failures_in_a_row(runs, trigger.name, resumed_at(record, trigger.name))
+    rules = {
+        "schedule": f"every {trigger.every}",
+        "data": f"{trigger.min_rows:,} new rows of {trigger.ref}",
+        "manual": "by hand",
+    }
+    return TriggerState(
+        name=trigger.name, kind=trigger.kind, model=trigger.model,
+        rule=rules.get(trigger.kind, f"on an alert of {trigger.served_as}"),
+        is_paused=failures >= FAILURES, fired=len(answered(record, trigger.name)),
+        last=f"{own[0].status} {own[0].at:%Y-%m-%d}" if own else "never",
+    )  # fmt: skip
+
+
+def show_trigger(record: Record, artifact: Artifact) -> Trigger:
+    """Return a trigger's rule as it was kept."""
+    return read_value(record, artifact, Trigger)
+
+
+def show_decision(record: Record, artifact: Artifact) -> Decision:
+    """Return a decision as it was kept."""
+    return read_value(record, artifact, Decision)
+
+
+OPERATIONS = (
+    Operation(
+        function=compare_models,
+        command=("model", "compare"),
+        role="contributor",
+        examples=("tidemill model compare model:delay@2 model:delay@champion --window 2013-04",),
+        failed=lambda found: not found.is_better,
+    ),
+    Operation(
+        function=tick,
+        command=("trigger", "tick"),
+        role="contributor",
+        examples=("tidemill trigger tick --at 2013-05-01",),
+    ),
+    Operation(
+        function=fire_trigger,
+        command=("trigger", "fire"),
+        role="contributor",
+        examples=('tidemill trigger fire monthly --because "a new airport"',),
+    ),
+    Operation(
+        function=resume_trigger,
+        command=("trigger", "resume"),
+        role="maintainer",
+        examples=('tidemill trigger resume monthly --because "the disk is larger now"',),
+    ),
+    Operation(function=list_triggers, command=("trigger", "list")),
+)
+KINDS = (
+    Kind(name="trigger", what="the rule of a trigger", show=show_trigger),
+    Kind(name="decision", what="what came of a trigger that fired", show=show_decision),
+)

@@ -1,0 +1,232 @@
+"""Retraining: train, ask the gates, compare, and only where it is better promote and deploy."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidemill.core.actor import Actor
+from tidemill.core.errors import (
+    CheckFailedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    TidemillError,
+    UnavailableError,
+)
+from tidemill.core.facts import Keyed, KeyIs
+from tidemill.core.ref import RefName
+from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.refs import move_alias, resolve
+from tidemill.lineage.writing import find_ref, opened
+from tidemill.practices.delivery.operations import deploy
+from tidemill.practices.integration.project_check import run_gates
+from tidemill.practices.pipelines.operations import run_pipeline
+from tidemill.practices.training.calendar import filled, latest_window
+from tidemill.practices.training.comparison import compare
+from tidemill.practices.training.decision import Cause
+from tidemill.practices.training.outcome import Decision
+from tidemill.practices.training.past import RETRAINING, answered, cause_key
+from tidemill.practices.training.trigger import Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.ref import Version
+    from tidemill.core.run import Scalar
+    from tidemill.core.times import Window
+    from tidemill.lineage.record import Record
+    from tidemill.lineage.writing import RunDraft
+
+REFUSALS = (CheckFailedError, InvalidInputError, NotAllowedError, NotFoundError)
+"""A challenger that cannot be compared or promoted is refused; that is no failed training."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """The causes that one training answers: the leading trigger's, and those merged into it."""
+
+    trigger: Trigger
+    causes: tuple[tuple[str, Cause], ...]
+    """Name of the trigger, and its cause."""
+    because: str
+    at: datetime
+
+    @property
+    def triggers(self) -> str:
+        """The names of all triggers that asked, the leading one first."""
+        names = (self.trigger.name, *(name for name, _ in self.causes))
+        return ",".join(dict.fromkeys(names))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every cause with its trigger, as the record names it."""
+        return tuple(f"{name}:{cause.key}" for name, cause in self.causes)
+
+
+def retrain(record: Record, call: Call) -> Decision:
+    """Answer causes by one training; the run opens only if none of them is answered already.
+
+    Raises:
+        ConditionFailedError: another process has taken up one of the causes.
+        TidemillError: the training failed; the run says why.
+    """
+    trigger = call.trigger
+    acting = dataclasses.replace(
+        record, actor=Actor(name=trigger.name, kind="trigger", known_by="trigger")
+    )
+    window = latest_window(trigger.window, call.at)
+    params = filled(trigger.params, window, call.at)
+    with opened(
+        acting, kind=RETRAINING, name=trigger.model, at=call.at, because=call.because,
+        cause="; ".join(call.keys)[:2000],
+        params={"triggers": call.triggers, "window": str(window), "pipeline": trigger.pipeline},
+    ) as run:  # fmt: skip
+        _take_up(acting, run, call)
+        run.announce()
+        decision = _Training(acting, call, run, window).decide(params)
+        run.made(put_value(acting, "decision", decision, summary={"outcome": decision.outcome}))
+    return decision
+
+
+def _take_up(record: Record, run: RunDraft, call: Call) -> None:
+    """Tie the causes to the run: in one commit with its opening, so one cause has one run."""
+    before = {name: answered(record, name) for name in call.triggers.split(",")}
+    for name, cause in call.causes:
+        key = cause_key(record, name, cause.key)
+        run.add(Keyed(key=key, run=run.id))
+        run.require(KeyIs(key=key, run=before[name].get(cause.key)))
+        for artifact, source in cause.used:
+            run.used(artifact, name="cause", source=source)
+
+
+class _Training:
+    """The way from a trained candidate to a promoted one, or to the reason why not."""
+
+    def __init__(self, record: Record, call: Call, run: RunDraft, window: Window) -> None:
+        self.record, self.call, self.run, self.window = record, call, run, window
+        self.trigger = call.trigger
+        self.told = Decision(
+            trigger=self.trigger.name, action="fired", why=call.because, model=self.trigger.model,
+            causes=call.keys, run=run.id, window=str(window),
+        )  # fmt: skip
+
+    def decide(self, params: Mapping[str, Scalar]) -> Decision:
+        """Train and go as far as the evidence allows."""
+        candidate = self._train(params)
+        if candidate is None:
+            return self._end("the pipeline gave no new candidate: nothing has changed")
+        self._tell(candidate=str(candidate))
+        self.run.used(candidate.artifact, name="candidate", source=candidate.run)
+        gates = self._gates(candidate)
+        if gates is None or not self.trigger.promote:
+            return self.told
+        champion = self._champion()
+        if champion is not None and champion.artifact == candidate.artifact:
+            return self._end(f"{candidate} equals the champion: nothing to promote")
+        try:
+            verdicts = [gates, *self._compared(candidate, champion)]
+        except REFUSALS as error:
+            return self._end(f"refused, not comparable: {error.what}")
+        if self.told.outcome:
+            return self.told
+        return self._promote(candidate, verdicts)
+
+    def _train(self, params: Mapping[str, Scalar]) -> Version | None:
+        texts = {name: str(value) for name, value in params.items()}
+        done = run_pipeline(
+            self.record, self.trigger.pipeline, params=texts, at=self.call.at,
+            because=self.call.because, cause=self.told.causes[0], parent=self.run.id,
+        )  # fmt: skip
+        start = f"model:{self.trigger.model}@"
+        made = [pointer for pointer in done.versions if pointer.startswith(start)]
+        return resolve(self.record, made[-1]) if made else None
+
+    def _gates(self, candidate: Version) -> ArtifactId | None:
+        """Ask the gates; None: they say no, and the outcome says which."""
+        report = run_gates(self.record, str(candidate), only=("model",), at=self.call.at)
+        (combined,) = report.combined
+        self._tell(gates=combined.state)
+        if combined.verdict is not None:
+            self.run.used(combined.verdict, name="gates", source=combined.run)
+        if report.has_passed:
+            return combined.verdict
+        failed = [f for f in combined.findings if f.state not in {"pass", "warn"}]
+        self._end("refused by the gates: " + "; ".join(f"{f.rule}: {f.what}" for f in failed[:3]))
+        return None
+
+    def _champion(self) -> Version | None:
+        ref = RefName(kind="model", project=self.record.project, name=self.trigger.model)
+        found = find_ref(self.record, ref)
+        if found is None or self.trigger.promote not in found.aliases:
+            return None
+        return resolve(self.record, f"model:{self.trigger.model}@{self.trigger.promote}")
+
+    def _compared(self, candidate: Version, champion: Version | None) -> list[ArtifactId]:
+        """Return the verdict of the comparison; an outcome is set where it does not let pass."""
+        if champion is None:
+            if not self.trigger.promote_first:
+                self._end(
+                    f"there is no @{self.trigger.promote} yet: a person decides about the first; "
+                    f"tidemill promote {candidate} {self.trigger.promote} --because ..."
+                )
+            return []
+        found = compare(
+            self.record, str(candidate), str(champion), window=str(self.window),
+            deployment=self.trigger.served_as, at=self.call.at,
+        )  # fmt: skip
+        self.run.used(found.verdict, name="comparison", source=found.run)
+        self._tell(
+            champion=str(champion), difference=found.difference, low=found.low, high=found.high
+        )
+        if found.difference is not None:
+            self.run.figure("gain", found.difference)
+        if not found.is_better:
+            failed = [f for f in found.findings if f.state not in {"pass", "warn"}]
+            self._end("refused: " + "; ".join(f"{f.rule}: {f.what}" for f in failed))
+        return [found.verdict]
+
+    def _promote(self, candidate: Version, verdicts: Sequence[ArtifactId]) -> Decision:
+        alias, gain = self.trigger.promote, self.told.difference
+        why = f"better than {self.told.champion} by {gain:.4g} in {self.window}" if gain else (
+            f"the first to become @{alias}"
+        )  # fmt: skip
+        try:
+            move_alias(
+                self.record, candidate, alias, because=f"{why}; {self.call.because}",
+                verdicts=verdicts, at=self.call.at, cause=self.told.causes[0], parent=self.run.id,
+            )  # fmt: skip
+        except NotAllowedError as error:
+            return self._end(f"refused by the policy: {error.what}")
+        self._end(f"promoted to @{alias}: {why}")
+        self._tell(promoted=True)
+        return self._deploy(candidate, why) if self.trigger.deploy else self.told
+
+    def _deploy(self, candidate: Version, why: str) -> Decision:
+        try:
+            deploy(
+                self.record, str(candidate), name=self.trigger.served_as, at=self.call.at,
+                because=why,
+            )  # fmt: skip
+        except (UnavailableError, *REFUSALS) as error:
+            return self._end(f"{self.told.outcome}; not deployed: {error.what}")
+        self._tell(deployed=True)
+        return self._end(f"{self.told.outcome}; deployed as {self.trigger.served_as}")
+
+    def _tell(self, **told: object) -> None:
+        self.told = msgspec.structs.replace(self.told, **told)
+
+    def _end(self, outcome: str) -> Decision:
+        self._tell(outcome=outcome)
+        return self.told
+
+
+def failed_decision(call: Call, error: TidemillError) -> Decision:
+    """Return the decision of a training that failed; its run says the same."""
+    return Decision(
+        trigger=call.trigger.name, action="failed", why=call.because, model=call.trigger.model,
+        causes=call.keys, outcome=f"the training failed: {error.what}",
+    )  # fmt: skip
