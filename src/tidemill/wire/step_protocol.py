@@ -12,6 +12,9 @@ from tidemill.ports.executor import StepOrder, StepOutcome
 LONGEST_FRAME_BYTES = 256 * 1024 * 1024
 """Frames are small (values are handed on by digest); a longer one is a broken stream."""
 
+MARK = b"\0tidemill:end "
+"""How a mark in the output begins."""
+
 _LENGTH_BYTES = 4
 _encoder = msgspec.msgpack.Encoder()
 _orders = msgspec.msgpack.Decoder(StepOrder)
@@ -69,4 +72,4 @@ class FrameReader:
 
 def output_mark(order: str) -> bytes:
     """Return what a worker writes into its output when an order has ended."""
-    return b"\0tidemill:end " + order.encode() + b"\0"
+    return MARK + order.encode() + b"\0"

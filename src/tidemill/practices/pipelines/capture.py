@@ -12,6 +12,7 @@ from tidemill.core.facts import ArtifactMade
 from tidemill.lineage.artifacts import put_entries, put_value
 
 if TYPE_CHECKING:
+    from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
     from tidemill.ports.workspace import EnvironmentCapture
@@ -71,11 +72,15 @@ def _capture_code(record: Record) -> tuple[Artifact, tuple[Digest, ...]]:
     if missing:
         record.ports.objects.put_many([path.read_bytes()] for path in missing.values())
     entries = [entry for entry, _ in found.files]
-    summary = {"files": len(entries), "commit": found.commit, "dirty": found.is_dirty}
+    summary: dict[str, Scalar] = {
+        "files": len(entries),
+        "commit": found.commit,
+        "dirty": found.is_dirty,
+    }
     return put_entries(record, "code", entries, summary=summary), digests
 
 
 def _capture_machine(record: Record) -> Artifact:
     found = record.ports.workspace.machine()
-    summary = {"host": found.host, "cpu": found.cpu, "cores": found.cores}
+    summary: dict[str, Scalar] = {"host": found.host, "cpu": found.cpu, "cores": found.cores}
     return put_value(record, "machine", found, summary=summary)

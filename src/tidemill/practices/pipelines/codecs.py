@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -191,7 +191,11 @@ def _store_table(objects: ObjectStore, value: object) -> Value:
 
     from tidemill.practices.versioning.tables import store_table  # noqa: PLC0415 - as above
 
-    frame = value if isinstance(value, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(value)
+    frame = (
+        value
+        if isinstance(value, pl.DataFrame | pl.LazyFrame)
+        else pl.DataFrame(cast("Any", value))
+    )
     stored = store_table(objects, frame)
     return msgspec.structs.replace(value_of(stored.artifact, "table"), objects=stored.objects)
 

@@ -6,10 +6,12 @@ a step is known as done exactly when its result is durable.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidemill.core.artifact import Artifact
 from tidemill.core.errors import ConflictError
 from tidemill.core.facts import (
     ArtifactMade,
@@ -25,20 +27,18 @@ from tidemill.core.facts import (
     RunOpened,
     RunSealed,
 )
+from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifacts
-from tidemill.ports.executor import StepOutcome, Value
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.codecs import artifact_of
 from tidemill.practices.pipelines.memo import Remembered, made_name, memo_key, recall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from tidemill.core.artifact import Artifact
     from tidemill.core.digest import Digest
-    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
+    from tidemill.ports.executor import StepOutcome, Value
     from tidemill.practices.pipelines.nodes import Node
 
 _OUTPUT_KEPT = 4000
@@ -153,11 +153,13 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
             params=node.params,
         )
     ]  # fmt: skip
-    for slot in node.slots:
-        facts.append(
-            Edge(run=run, artifact=slot.value.artifact, role="used", name=slot.name,
-                 source=slot.output.source)
-        )  # fmt: skip
+    facts += [
+        Edge(
+            run=run, artifact=slot.value.artifact, role="used", name=slot.name,
+            source=slot.output.source,
+        )
+        for slot in node.slots
+    ]  # fmt: skip
     for index, value in enumerate(outcome.values):
         name = made_name(value.codec, index, len(outcome.values))
         facts.append(Edge(run=run, artifact=value.artifact, role="made", name=name))

@@ -41,10 +41,9 @@ def arguments_of(pipeline: Pipeline[..., Any], given: Mapping[str, object]) -> d
         elif parameter.default is not parameter.empty:
             found[name] = parameter.default
         else:
-            raise UsageError(
-                f"pipeline {pipeline.name} needs {name}",
-                fix=f"add --{name.replace('_', '-')} {type_name(pipeline.annotations.get(name, 'TEXT')).upper()}",
-            )
+            option = f"--{name.replace('_', '-')}"
+            kind = type_name(pipeline.annotations.get(name, "text")).upper()
+            raise UsageError(f"pipeline {pipeline.name} needs {name}", fix=f"add {option} {kind}")
     return found
 
 
@@ -77,7 +76,7 @@ def _from_text(text: str, annotation: object) -> object:
         return annotation[text]
     readers: dict[object, Callable[[str], object]] = {
         int: int, float: float, bool: lambda word: _TRUTHS[word.lower()], str: str,
-        date: lambda word: date.fromisoformat(word), datetime: parse_time, timedelta: parse_span,
+        date: date.fromisoformat, datetime: parse_time, timedelta: parse_span,
     }  # fmt: skip
     reader = readers.get(annotation) or {
         getattr(kind, "__name__", ""): found for kind, found in readers.items()

@@ -1,4 +1,4 @@
-"""Running a pipeline: calls its function, runs what must be run, seals the run with its versions."""
+"""Running a pipeline: calls its function, runs what must be run, seals what came out."""
 
 from __future__ import annotations
 

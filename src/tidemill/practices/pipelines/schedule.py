@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tidemill.practices.pipelines.leases import Renewal
     from tidemill.practices.pipelines.memo import Remembered
     from tidemill.practices.pipelines.nodes import Node, NodeState
+    from tidemill.practices.pipelines.results import StepState
 
 ORDERS_A_WORKER = 4
 """Orders under way for each worker: hides the way there and back."""
@@ -61,6 +62,7 @@ class Schedule:
         self._held: deque[Node] = deque()
         self._held_since = 0.0
         self._running: dict[str, Node] = {}
+        self._names: dict[str, str] = {}
         self._ends: list[StepEnd] = []
         self._ends_since = 0.0
 
@@ -110,12 +112,12 @@ class Schedule:
         self._renewal.renew_when_due()
         self._tell()
 
-    def plan(self) -> dict[Node, str]:
+    def plan(self) -> dict[Node, StepState]:
         """Look calls up without running any: those known are resolved, the others stay open."""
         while self._fresh:
             self._recall_fresh()
         return {
-            node: node.state if node.is_over else "unknown" if node.missing else "run"
+            node: "reused" if node.is_over else "unknown" if node.missing else "run"
             for node in self.nodes
         }
 
@@ -155,7 +157,7 @@ class Schedule:
             if known is not None and len(known.values) == len(node.outputs):
                 self._reuse(node, known)
             else:
-                node.replaces = recalled.stale.get(node.identity) or (known and known.run)
+                node.replaces = recalled.stale.get(node.identity) or (known.run if known else None)
                 node.state = "ready"
                 self._ready.append(node)
 
@@ -215,6 +217,7 @@ class Schedule:
             run = self._record.ports.clock.new_id()
             order = node.order(run, self._record.project, self._code, self._timeout_s)
             self._running[str(run)] = node
+            self._names[str(run)] = node.step.name
             self._required_executor.submit(order)
 
     @property
@@ -328,8 +331,7 @@ class Schedule:
         tell = self._record.tell
         if self._executor is not None:
             for order, line in self._executor.lines():
-                node = self._running.get(order)
-                tell.line(f"{node.step.name}: {line}" if node else line)
+                tell.line(f"{self._names.get(order, 'step')}: {line}")
         tell.progress("steps", len(self.nodes) - self._open, len(self.nodes))
 
 

@@ -10,6 +10,7 @@ with one key that begins with `$`:
 Never pickle, `repr` or `hash()`: none of them is the same in two processes.
 """
 
+# ruff: noqa: SLF001 - tables of the class's own methods
 from __future__ import annotations
 
 import base64
@@ -187,7 +188,7 @@ def type_path(kind: type) -> str:
     """
     if "<" in kind.__qualname__ or kind.__module__ == "__main__":
         raise InvalidInputError(
-            f"the class {kind.__qualname__} of {kind.__module__} cannot be found by another process",
+            f"the class {kind.__qualname__} of {kind.__module__} cannot be found by a worker",
             fix="define it at the top of a module of the project",
         )
     return f"{kind.__module__}:{kind.__qualname__}"

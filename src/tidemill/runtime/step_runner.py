@@ -1,0 +1,203 @@
+"""The step runner: runs one order in a worker process and says what became of it.
+
+It opens no ledger. Whatever a step does (raises, exits, prints a gigabyte, changes its arguments)
+ends with one outcome, or with the death of this process, which the executor notices.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import random
+import resource
+import sys
+import time
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError, TidemillError
+from tidemill.ports.executor import StepOutcome, Value
+from tidemill.practices.pipelines import codecs
+from tidemill.practices.pipelines.declare import Step, annotations_of
+from tidemill.practices.pipelines.figures import active_figures
+from tidemill.practices.pipelines.outputs import active_step
+from tidemill.practices.pipelines.spelling import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
+    from tidemill.ports.executor import StepOrder
+    from tidemill.ports.object_store import ObjectStore
+
+_CLEAR_PEAK = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+class StepRunner:
+    """Runs orders of one project, one after the other."""
+
+    def __init__(self, objects: ObjectStore, code: str, folder: Path) -> None:
+        """`code` is the identity of the project's code as this process found it."""
+        self._objects, self._code, self._folder = objects, code, folder
+        self._steps: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._seeds = _SeedNumpy()
+        sys.meta_path.insert(0, self._seeds)
+
+    def run(self, order: StepOrder) -> StepOutcome:
+        """Run an order; never raises."""
+        before = _cpu_s()
+        start = time.perf_counter()
+        _forget_peak()
+        figures: list[tuple[str, float, int]] = []
+        values: tuple[Value, ...] = ()
+        error, where = "", ""
+        try:
+            values = self._call(order, figures)
+        except BaseException as raised:  # noqa: BLE001 - the outermost loop of the worker
+            error, where = _told(raised), self._where(raised)
+        return StepOutcome(
+            order=order.order, state="failed" if error else "done", values=values,
+            figures=tuple(figures), error=error, where=where, wall_s=time.perf_counter() - start,
+            cpu_s=_cpu_s() - before, peak_bytes=_peak_bytes(),
+        )  # fmt: skip
+
+    def _call(self, order: StepOrder, figures: list[tuple[str, float, int]]) -> tuple[Value, ...]:
+        if order.code != self._code:
+            raise InvalidInputError(
+                "the project's code changed after this step was planned", fix="run it again"
+            )
+        function = self._found(order.module, order.qualname)
+        arguments = self._arguments(function, order)
+        self._seed(order.seed)
+        of_figures, of_step = active_figures.set(figures), active_step.set(order.qualname)
+        try:
+            result = function(*arguments[0], **arguments[1])
+        finally:
+            active_figures.reset(of_figures)
+            active_step.reset(of_step)
+        return tuple(
+            codecs.store(self._objects, value, f"{name} of step {order.qualname}")
+            for name, value in _parts(order, result)
+        )
+
+    def _found(self, module: str, qualname: str) -> Callable[..., Any]:
+        if (module, qualname) not in self._steps:
+            found: Any = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+            self._steps[module, qualname] = found.function if isinstance(found, Step) else found
+        return self._steps[module, qualname]
+
+    def _arguments(
+        self, function: Callable[..., Any], order: StepOrder
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import inspect  # noqa: PLC0415 - 5 ms that a worker's start can do without
+
+        wanted = annotations_of(function)
+        bound = inspect.signature(function).bind_partial()
+        for name, spelled in order.arguments.items():
+            bound.arguments[name] = read(spelled, partial(self._load, wanted.get(name)))
+        return bound.args, bound.kwargs
+
+    def _load(self, annotation: object, value: object) -> object:
+        return codecs.load(self._objects, msgspec.convert(value, Value), annotation)
+
+    def _seed(self, seed: int) -> None:
+        random.seed(seed)
+        self._seeds.seed = seed
+        loaded = sys.modules.get("numpy.random")
+        if loaded is not None:
+            loaded.seed(seed)
+
+    def _where(self, raised: BaseException) -> str:
+        """Return file and line in the user's own code where it went wrong; the innermost."""
+        where = ""
+        if isinstance(raised, SyntaxError) and raised.filename:
+            return f"{_short(Path(raised.filename), self._folder)}:{raised.lineno}"
+        for frame in traceback.extract_tb(raised.__traceback__):
+            path = Path(frame.filename)
+            if path.is_relative_to(self._folder) and "site-packages" not in path.parts:
+                where = f"{_short(path, self._folder)}:{frame.lineno}"
+        return where
+
+
+class _SeedNumpy(importlib.abc.MetaPathFinder):
+    """Seeds NumPy when a step imports it for the first time."""
+
+    seed = 0
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "numpy.random":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def seeded(module: ModuleType) -> None:
+            execute(module)
+            module.seed(self.seed)
+
+        spec.loader.exec_module = seeded  # type: ignore[method-assign]
+        return spec
+
+
+def _parts(order: StepOrder, result: object) -> list[tuple[str, object]]:
+    if len(order.outputs) == 1:
+        return [("what came out", result)]
+    if not isinstance(result, tuple) or len(result) != len(order.outputs):
+        given = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+        raise InvalidInputError(
+            f"step {order.qualname} declares a tuple of {len(order.outputs)} and returned {given}",
+            fix="return as many values as its annotation says",
+        )
+    return list(zip(order.outputs, result, strict=True))
+
+
+def _told(raised: BaseException) -> str:
+    if isinstance(raised, SystemExit):
+        return f"it called sys.exit({raised.code!r}); a step returns or raises"
+    if isinstance(raised, TidemillError):
+        return f"{raised.what} (fix: {raised.fix})"
+    try:
+        message = str(raised)
+    except Exception as broken:  # noqa: BLE001 - an exception that cannot even be printed
+        message = f"(its message cannot be printed: {type(broken).__name__})"
+    return f"{type(raised).__name__}: {message[:2000]}" if message else type(raised).__name__
+
+
+def _short(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _cpu_s() -> float:
+    own = time.process_time()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + children.ru_utime + children.ru_stime
+
+
+def _forget_peak() -> None:
+    """Begin to measure peak memory anew, where the system can."""
+    try:
+        _CLEAR_PEAK.write_bytes(b"5")
+    except OSError:
+        return
+
+
+def _peak_bytes() -> int:
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
