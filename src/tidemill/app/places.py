@@ -134,10 +134,13 @@ class Embedded:
     def executor(self) -> Executor:
         """Open local step workers."""
         from tidemill.adapters.local.executor import LocalExecutor  # noqa: PLC0415
+        from tidemill.app.step_worker import worker_command  # noqa: PLC0415
 
         return LocalExecutor(
-            (sys.executable, "-m", "tidemill.app.step_worker"),
+            worker_command(self._folder, self._path("project.code"), self._path("record.objects")),
             workers=self._settings.whole("run.workers"),
+            folder=self._folder,
+            folder=self._folder,
         )
 
     def target(self) -> Target:
