@@ -140,7 +140,6 @@ class Embedded:
             worker_command(self._folder, self._path("project.code"), self._path("record.objects")),
             workers=self._settings.whole("run.workers"),
             folder=self._folder,
-            folder=self._folder,
         )
 
     def target(self) -> Target:
