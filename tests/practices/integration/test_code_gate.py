@@ -1,0 +1,85 @@
+"""The code gate runs the project's own tests; none at all is no pass."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tidemill.core.check import Finding
+from tidemill.core.errors import InvalidInputError, UsageError
+from tidemill.practices.integration.bounds import Bounds, project_bounds
+from tidemill.practices.integration.code_gate import code_findings
+from tidemill.practices.integration.junit import junit_xml
+from tidemill.practices.integration.verdicts import Gate
+
+
+def findings(record):
+    return {f.rule: f for f in code_findings(record, Bounds())}
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+def test_no_tests_are_no_pass(record) -> None:
+    found = findings(record)["tests"]
+    assert found.state == "not_run"
+    assert "tests/test_" in found.fix
+
+
+def test_tests_that_pass_and_that_fail_are_counted(record, project_folder) -> None:
+    write(project_folder, "steps.py", "import tidemill\n\n\ndef double(x):\n    return 2 * x\n")
+    write(
+        project_folder, "tests/test_steps.py",
+        "from steps import double\n\n\ndef test_it():\n    assert double(2) == 4\n",
+    )  # fmt: skip
+    assert findings(record)["tests"].state == "pass"
+    write(
+        project_folder, "tests/test_more.py",
+        "def test_bad():\n    assert 1 == 2\n\n\ndef test_good():\n    pass\n",
+    )  # fmt: skip
+    found = findings(record)["tests"]
+    assert found.state == "fail"
+    assert (found.rows_checked, found.rows_failed) == (3, 1)
+    assert "test_bad" in found.what
+
+
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(record, project_folder) -> None:
+    write(project_folder, "pipeline.py", "import tidemill\n\nimport no_such_library\n")
+    found = findings(record)["imports"]
+    assert found.state == "fail"
+    assert "pipeline.py:3" in found.what
+
+
+def test_bounds_come_from_the_file_and_a_misspelt_one_is_told(record, project_folder) -> None:
+    file = project_folder / "tidemill.toml"
+    file.write_text("[gates]\nmin_auc = 0.7\nmax_size_mb = 5\n")
+    bounds = project_bounds(record)
+    assert (dict(bounds.metrics), bounds.max_size_mb) == ({"min_auc": 0.7}, 5.0)
+    file.write_text("[gates]\nmax_sise_mb = 'x'\n")
+    with pytest.raises(InvalidInputError, match="did you mean max_size_mb"):
+        project_bounds(record)
+
+
+def test_junit_is_xml_whatever_the_findings_hold() -> None:
+    hostile = 'a < b & "c" \x00 \x1b[31m ]]> é'
+    gate = Gate(
+        name="model", subject=hostile, state="fail",
+        findings=tuple(
+            Finding(rule=f"{state} {hostile}", state=state, what=hostile, measured=0.5,
+                    interval=(0.4, 0.6), bound="<= 1", fix=hostile)
+            for state in ("pass", "warn", "fail", "not_run", "error")
+        ),
+    )  # fmt: skip
+    root = ET.fromstring(junit_xml([gate]))
+    assert root.attrib["tests"] == "5"
+    assert (root.attrib["failures"], root.attrib["errors"]) == ("1", "2")
+    assert len(root.findall(".//testcase")) == 5
+    assert root.find(".//property[@name='measured']").attrib["value"] == "0.5"
+
+
+def test_an_unknown_gate_is_a_wrong_call(record) -> None:
+    project_check = pytest.importorskip("tidemill.practices.integration.project_check")
+    with pytest.raises(UsageError, match="there is no gate"):
+        project_check.run_gates(record, only=("cod",))

@@ -1,0 +1,93 @@
+"""Gates on a report: the worse bound decides, and every gate says measured, interval, bound."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.core.task import Task
+from tidemill.practices.integration.bounds import Bounds
+from tidemill.practices.integration.report_gates import report_findings
+from tidemill.practices.monitoring.report import Report, ReportFigure, SliceReport
+
+BINARY = Task(kind="binary", label="y")
+
+
+def figure(name="auc", value=0.7, half=0.02, **given) -> ReportFigure:
+    low, high = (None, None) if half is None else (value - half, value + half)
+    return ReportFigure(**({"name": name, "value": value, "low": low, "high": high} | given))
+
+
+def report(*figures, slices=(), task=BINARY) -> Report:
+    return Report(
+        task=task, window="held out", rows=1000, labelled=1000, loss="brier", figures=figures,
+        slices=slices,
+    )  # fmt: skip
+
+
+def part(level: str, value: float, rows=400, half=0.05) -> SliceReport:
+    own = ReportFigure(name="auc", value=value, low=value - half, high=value + half, rows=rows)
+    return SliceReport(column="carrier", level=level, rows=rows, figures=(own,))
+
+
+def findings(made: Report, **bounds):
+    return {f.rule: f for f in report_findings(made, Bounds(**bounds))}
+
+
+@given(st.floats(0.5, 0.9), st.floats(0.0, 0.1), st.floats(0.5, 0.9))
+def test_a_bound_is_kept_by_the_whole_interval_not_by_the_estimate(value, half, bound) -> None:
+    found = findings(report(figure(value=value, half=half)), metrics={"min_auc": bound})["min_auc"]
+    assert (found.state == "pass") == (value - half >= bound)
+    assert found.measured == value
+    assert found.interval == (value - half, value + half)
+    assert found.bound.startswith(">=")
+    if value >= bound > value - half:
+        assert "few rows" in found.what
+
+
+def test_losses_are_bounded_from_above() -> None:
+    made = report(figure("log_loss", 0.4), figure("calibration_error", 0.02, None))
+    assert findings(made, metrics={"max_log_loss": 0.43})["max_log_loss"].state == "pass"
+    assert findings(made, metrics={"max_log_loss": 0.41})["max_log_loss"].state == "fail"
+
+
+def test_a_metric_that_was_not_measured_has_not_passed() -> None:
+    found = findings(report(figure("brier")), metrics={"min_auc": 0.6})
+    assert found["min_auc"].state == "not_run"
+    assert "brier" in found["min_auc"].what
+    assert found["calibration"].state == "not_run"
+
+
+@pytest.mark.parametrize(("error", "state"), [(0.05, "pass"), (0.2, "fail")])
+def test_calibration(error: float, state: str) -> None:
+    assert findings(report(figure("calibration_error", error, None)))["calibration"].state == state
+
+
+def test_a_regression_has_no_calibration_and_its_usual_bound() -> None:
+    task = Task(kind="regression", label="y")
+    found = findings(report(figure("r2", 0.3), task=task))
+    assert set(found) == {"min_r2"}
+    assert found["min_r2"].state == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "state"), [(0.65, 0.05, "pass"), (0.55, 0.2, "warn"), (0.4, 0.05, "fail")]
+)
+def test_the_worst_slice_decides_beyond_doubt(value, half, state) -> None:
+    made = report(figure(), slices=(part("UA", 0.7), part("AA", value, half=half)))
+    found = findings(made)["slices"]
+    assert found.state == state
+    assert ("carrier = AA" in found.what) == (state != "x")
+
+
+def test_slices_of_few_rows_are_not_judged() -> None:
+    made = report(figure(), slices=(part("AA", 0.1, rows=10),))
+    assert findings(made)["slices"].state == "warn"
+
+
+def test_with_more_slices_each_needs_a_clearer_gap() -> None:
+    one = report(figure(), slices=(part("bad", 0.53, half=0.08),))
+    many = report(
+        figure(), slices=(part("bad", 0.53, half=0.08), *(part(str(n), 0.7) for n in range(200)))
+    )
+    assert findings(one)["slices"].state in {"fail", "warn"}
+    assert findings(many)["slices"].state == "warn"
