@@ -110,6 +110,8 @@ if TYPE_CHECKING:
     add_labels = _here.add_labels
     add_model = _here.add_model
     add_team = _here.add_team
+    approve = _here.approve
+    card = _here.card
     check = _here.check
     collect = _here.collect
     comment = _here.comment
@@ -138,12 +140,17 @@ if TYPE_CHECKING:
     search = _here.search
     serving_status = _here.serving_status
     set_owner = _here.set_owner
+    set_policy = _here.set_policy
     set_role = _here.set_role
     show = _here.show
+    show_config = _here.show_config
+    show_policy = _here.show_policy
     show_prediction = _here.show_prediction
+    status = _here.status
     tick = _here.tick
     undeploy = _here.undeploy
     vectors = _here.vectors
+    verify_audit = _here.verify_audit
     why = _here.why
 
 else:

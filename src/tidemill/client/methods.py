@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tidemill.practices.collaboration import operations as collaboration_operations
     from tidemill.practices.delivery import operations as delivery_operations
     from tidemill.practices.features import operations as features_operations
+    from tidemill.practices.governance import operations as governance_operations
+    from tidemill.practices.infrastructure import operations as infrastructure_operations
     from tidemill.practices.integration import operations as integration_operations
     from tidemill.practices.monitoring import figures as monitoring_figures
     from tidemill.practices.monitoring import labels as monitoring_labels
@@ -27,6 +29,8 @@ class Methods:
         add_labels = method(monitoring_labels.add_labels)
         add_model = method(versioning_operations.add_model)
         add_team = method(collaboration_operations.add_team)
+        approve = method(governance_operations.approve)
+        card = method(governance_operations.card)
         check = method(integration_operations.check)
         collect = method(monitoring_windows.collect)
         comment = method(collaboration_operations.comment)
@@ -55,10 +59,15 @@ class Methods:
         search = method(lineage_operations.search)
         serving_status = method(delivery_operations.serving_status)
         set_owner = method(collaboration_operations.set_owner)
+        set_policy = method(governance_operations.set_policy)
         set_role = method(collaboration_operations.set_role)
         show = method(lineage_operations.show)
+        show_config = method(infrastructure_operations.show_config)
+        show_policy = method(governance_operations.show_policy)
         show_prediction = method(monitoring_operations.show_prediction)
+        status = method(infrastructure_operations.status)
         tick = method(training_operations.tick)
         undeploy = method(delivery_operations.undeploy)
         vectors = method(features_operations.vectors)
+        verify_audit = method(governance_operations.verify_audit)
         why = method(lineage_operations.why)

@@ -16,6 +16,27 @@ class Offer(NamedTuple):
 
 OFFERS: tuple[Offer, ...] = (
     Offer(
+        ("approve",),
+        "tidemill.practices.governance.operations",
+        "approve",
+        "Approve that a version gets an alias; counts for everybody's move but one's own.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("audit", "verify"),
+        "tidemill.practices.governance.operations",
+        "verify_audit",
+        "Prove that nobody has rewritten the record, or say what was changed.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("card",),
+        "tidemill.practices.governance.operations",
+        "card",
+        "Write a model card from the record alone, as Markdown.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
         ("check",),
         "tidemill.practices.integration.operations",
         "check",
@@ -27,6 +48,13 @@ OFFERS: tuple[Offer, ...] = (
         "tidemill.practices.collaboration.operations",
         "comment",
         "Say something about a ref, a version or a run; `tidemill log REF` shows it.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("config", "show"),
+        "tidemill.practices.infrastructure.operations",
+        "show_config",
+        "Show every setting, its value and where that came from.",
         ("cli", "python", "http"),
     ),
     Offer(
@@ -70,6 +98,13 @@ OFFERS: tuple[Offer, ...] = (
         "impact",
         "List everything that was built on it, by kind.",
         ("cli", "python", "http"),
+    ),
+    Offer(
+        ("init",),
+        "tidemill.practices.infrastructure.operations",
+        "init_project",
+        "Make a project that runs, from a template; a file that is there is never touched.",
+        ("cli",),
     ),
     Offer(
         ("labels", "add"),
@@ -118,6 +153,20 @@ OFFERS: tuple[Offer, ...] = (
         "tidemill.practices.collaboration.operations",
         "set_owner",
         "Give a ref another owner.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("policy", "set"),
+        "tidemill.practices.governance.operations",
+        "set_policy",
+        "Say what the move of an alias needs; it replaces the policy that there was.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("policy", "show"),
+        "tidemill.practices.governance.operations",
+        "show_policy",
+        "Show what moving aliases needs.",
         ("cli", "python", "http"),
     ),
     Offer(
@@ -195,6 +244,13 @@ OFFERS: tuple[Offer, ...] = (
         "tidemill.lineage.operations",
         "show",
         "Show everything that is known of one thing.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("status",),
+        "tidemill.practices.infrastructure.operations",
+        "status",
+        "Say how the project stands: newest versions, open runs, what serves.",
         ("cli", "python", "http"),
     ),
     Offer(
@@ -297,6 +353,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "labels": "tidemill.practices.monitoring.operations",
     "machine": "tidemill.practices.pipelines.operations",
     "model": "tidemill.practices.versioning.operations",
+    "policy": "tidemill.practices.governance.operations",
     "prediction": "tidemill.practices.monitoring.operations",
     "predictions": "tidemill.practices.monitoring.operations",
     "quarantine": "tidemill.practices.versioning.operations",

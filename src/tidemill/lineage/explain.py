@@ -119,16 +119,18 @@ class _Walk:
         return list(dict.fromkeys(found))
 
     def _came_from(self, artifact: ArtifactId | None, source: RunId | None) -> list[RunId]:
-        """Return the runs behind an artifact: the named one and the step within it that made it."""
+        """Return the runs behind an artifact: the named one, and a step in it that made it.
+
+        The step is left to the named run where that says itself what it took the artifact from.
+        """
         makers = self._makers.get(artifact, []) if artifact else []
         if source is None:
             return makers[-1:]
-        inner = [
-            run
-            for run in makers[-50:]
-            if run in self._names.runs and self._names.runs[run].parent == source
-        ]
-        return [source, *inner] if inner or source in makers or not makers else [source]
+        if source in makers or any(e.artifact == artifact for e in self._used.get(source, ())):
+            return [source]
+        known = self._names.runs
+        inner = [run for run in makers[-50:] if run in known and known[run].parent == source]
+        return [source, *inner]
 
     def root(self, target: Target, starts: list[Start]) -> WhyNode:
         """Return the whole answer."""

@@ -98,6 +98,25 @@ def object_path(value: object) -> str:
     return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}"
 
 
+def declared_at(path: str, type_: type[T]) -> T:
+    """Return what is declared at `module:qualname`, where the code folder is on the path already.
+
+    For steps: a worker has the project's code folder on its path.
+
+    Raises:
+        InvalidInputError: there is nothing of this type.
+    """
+    module, _, qualname = path.partition(":")
+    found: object = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type_):
+        raise InvalidInputError(
+            f"{path} is no {type_.__name__}", fix=f"declare it at the top of {module}.py"
+        )
+    return found
+
+
 def load_object(path: str, folder: Path) -> object:
     """Return the object at `module:qualname`, with a project's code folder first on the path.
 
