@@ -1,0 +1,1 @@
+"""Validation: contracts, and what data says to them."""
