@@ -164,6 +164,8 @@ class LocalExecutor:
 
     def _receive(self, worker: Worker) -> None:
         data = worker.receive()
+        if data is None:
+            return
         if not data:
             self._end_head(worker, "lost")
             return
@@ -212,7 +214,8 @@ class LocalExecutor:
                 self._end_head(worker, "timeout")
             elif worker.has_died:  # and something that it started holds its channel open
                 self._receive(worker)
-                self._end_head(worker, "lost")
+                if worker in self._workers:
+                    self._end_head(worker, "lost")
 
     def _end_head(self, worker: Worker, state: Ended) -> None:
         """End a worker with the order at its head; those behind it go back to the queue."""

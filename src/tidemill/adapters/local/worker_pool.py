@@ -84,12 +84,12 @@ class Worker:
                 sent = self.channel.send(self.outgoing)
                 del self.outgoing[:sent]
 
-    def receive(self) -> bytes:
-        """Return bytes of outcomes; empty: the worker has closed its end."""
+    def receive(self) -> bytes | None:
+        """Return bytes of outcomes; empty: the worker has closed its end; None: nothing now."""
         try:
             return self.channel.recv(1 << 20)
         except BlockingIOError:
-            return b""
+            return None
         except OSError:
             return b""
 
