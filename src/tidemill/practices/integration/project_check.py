@@ -20,7 +20,7 @@ from tidemill.practices.integration.model_gates import model_gate
 from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
 from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import code_identity
-from tidemill.practices.validation.contract import Contract
+from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.operations import check_data
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> 
 def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
     """Yield the verdict on the newest version of each data ref that has a contract."""
     found = False
-    for name, contract in declared(record, Contract, class_objects=True).items():
-        ref = RefName(kind="data", project=record.project, name=contract.data or name)
+    for contract in declared(record, Contract, class_objects=True).values():
+        ref = RefName(kind="data", project=record.project, name=contract.data)
         newest = newest_version(record, ref) if find_ref(record, ref) else 0
         if isinstance(newest, Version):
             found = True
-            yield _data_gate(record, newest, at)
+            yield _data_gate(record, newest, contract, at)
     if not found:
         finding = Finding(
             rule="contracts", state="warn", what="no data with a contract is in the record",
@@ -94,10 +94,13 @@ def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
         yield Gate(name="data", subject=record.project, state="warn", findings=(finding,))
 
 
-def _data_gate(record: Record, version: Version, at: datetime | None) -> Gate:
+def _data_gate(
+    record: Record, version: Version, contract: type[Contract], at: datetime | None
+) -> Gate:
     record.tell.progress(f"checking {version}")
+    asked_at = record.moment(at) if contract.fresh_within else None  # what is fresh gets old
     question = Question(
-        check="data", subject=str(version), memo=(code_identity(record),),
+        check="data", subject=str(version), memo=(spec_of(contract), asked_at),
         judged=(Judged(artifact=version.artifact, source=version.run, name="data"),),
     )  # fmt: skip
     return ask(record, question, lambda: check_data(record, str(version), at=at).findings, at=at)
