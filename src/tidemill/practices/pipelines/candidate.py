@@ -41,8 +41,8 @@ class Candidate:
         report, sample = self.others.get("report"), self.others.get("sample")
         return register_model(
             record, self.name, artifact_of(value), run=run,
-            report=report.artifact if report else None,
-            sample=sample.artifact if sample else None,
+            report=report.artifact if report is not None else None,
+            sample=sample.artifact if sample is not None else None,
             summary=value.summary, objects=value.objects,
         )  # fmt: skip
 
