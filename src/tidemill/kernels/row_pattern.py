@@ -13,7 +13,7 @@ from tidemill.core.errors import InvalidInputError
 
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": r" \t\n\r\f\v"}
 _CONTROLS = frozenset("tnrfv")
-_REPEAT = re.compile(r"\{\d{1,4}(,(\d{1,4})?)?\}")
+_REPEAT = re.compile(r"\{[0-9]{1,4}(,([0-9]{1,4})?)?\}")
 _FIX = (
     r"use literals, ., [a-z], \d \w \s, (a|b), * + ? {m,n}; the whole text must match"
 )  # fmt: skip

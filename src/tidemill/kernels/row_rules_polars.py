@@ -121,4 +121,7 @@ def _compare(node: Compare) -> pl.Expr:
     }[node.op]  # fmt: skip
     if node.operand != "float":
         return made
-    return made & left.is_not_nan() & right.is_not_nan()
+    # false where a side is NaN, but missing where the other is: null & false would be false
+    return (
+        made & (left.is_not_nan() | right.is_null()) & (right.is_not_nan() | left.is_null())
+    )  # fmt: skip
