@@ -107,12 +107,14 @@ if TYPE_CHECKING:
 
     _here = cast("Project", None)
     # operations, by `.ci/faces.py`
+    add_data = _here.add_data
     add_labels = _here.add_labels
     add_model = _here.add_model
     add_team = _here.add_team
     approve = _here.approve
     card = _here.card
     check = _here.check
+    check_data = _here.check_data
     collect = _here.collect
     comment = _here.comment
     compare_models = _here.compare_models
@@ -124,6 +126,9 @@ if TYPE_CHECKING:
     get_features = _here.get_features
     hide = _here.hide
     impact = _here.impact
+    infer_contract = _here.infer_contract
+    list_alerts = _here.list_alerts
+    list_contracts = _here.list_contracts
     list_roles = _here.list_roles
     list_teams = _here.list_teams
     list_triggers = _here.list_triggers
@@ -134,6 +139,7 @@ if TYPE_CHECKING:
     promote = _here.promote
     push_rows = _here.push_rows
     report_window = _here.report_window
+    resolve_alert = _here.resolve_alert
     resume_trigger = _here.resume_trigger
     rollback = _here.rollback
     run_pipeline = _here.run_pipeline
@@ -144,9 +150,11 @@ if TYPE_CHECKING:
     set_role = _here.set_role
     show = _here.show
     show_config = _here.show_config
+    show_drift = _here.show_drift
     show_policy = _here.show_policy
     show_prediction = _here.show_prediction
     status = _here.status
+    test_drift = _here.test_drift
     tick = _here.tick
     undeploy = _here.undeploy
     vectors = _here.vectors

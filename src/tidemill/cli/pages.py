@@ -34,8 +34,8 @@ def command(operation: Operation, takes: Sequence[Parameter]) -> str:
     typed = " ".join(("tidemill", *operation.command))
     arguments = " ".join(_argument(one) for one in takes if one.is_positional)
     lines = [summary(operation), ""]
-    lines += [f"  {example}" for example in operation.examples[:3]]
-    lines += [""] * bool(operation.examples)
+    lines += [f"  {example}" for example in operation.examples[:3] or (typed,)]
+    lines.append("")
     lines.append(f"Usage: {typed} {arguments}".rstrip() + " [OPTIONS]")
     rows = [(_argument(one), one.help) for one in takes if one.is_positional]
     rows += [_option(one) for one in takes if not one.is_positional]

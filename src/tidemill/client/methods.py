@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from tidemill.lineage import operations as lineage_operations
     from tidemill.practices.collaboration import operations as collaboration_operations
     from tidemill.practices.delivery import operations as delivery_operations
+    from tidemill.practices.drift import alerts as drift_alerts
+    from tidemill.practices.drift import operations as drift_operations
     from tidemill.practices.features import operations as features_operations
     from tidemill.practices.governance import operations as governance_operations
     from tidemill.practices.infrastructure import operations as infrastructure_operations
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tidemill.practices.monitoring import windows as monitoring_windows
     from tidemill.practices.pipelines import operations as pipelines_operations
     from tidemill.practices.training import operations as training_operations
+    from tidemill.practices.validation import operations as validation_operations
     from tidemill.practices.versioning import operations as versioning_operations
 
 
@@ -26,12 +29,14 @@ class Methods:
     """What a project can do; `client/project.py` finds operations when called."""
 
     if TYPE_CHECKING:
+        add_data = method(validation_operations.add_data)
         add_labels = method(monitoring_labels.add_labels)
         add_model = method(versioning_operations.add_model)
         add_team = method(collaboration_operations.add_team)
         approve = method(governance_operations.approve)
         card = method(governance_operations.card)
         check = method(integration_operations.check)
+        check_data = method(validation_operations.check_data)
         collect = method(monitoring_windows.collect)
         comment = method(collaboration_operations.comment)
         compare_models = method(training_operations.compare_models)
@@ -43,6 +48,9 @@ class Methods:
         get_features = method(features_operations.get_features)
         hide = method(lineage_operations.hide)
         impact = method(lineage_operations.impact)
+        infer_contract = method(validation_operations.infer_contract)
+        list_alerts = method(drift_operations.list_alerts)
+        list_contracts = method(validation_operations.list_contracts)
         list_roles = method(collaboration_operations.list_roles)
         list_teams = method(collaboration_operations.list_teams)
         list_triggers = method(training_operations.list_triggers)
@@ -53,6 +61,7 @@ class Methods:
         promote = method(versioning_operations.promote)
         push_rows = method(features_operations.push_rows)
         report_window = method(monitoring_figures.report_window)
+        resolve_alert = method(drift_alerts.resolve_alert)
         resume_trigger = method(training_operations.resume_trigger)
         rollback = method(delivery_operations.rollback)
         run_pipeline = method(pipelines_operations.run_pipeline)
@@ -63,9 +72,11 @@ class Methods:
         set_role = method(collaboration_operations.set_role)
         show = method(lineage_operations.show)
         show_config = method(infrastructure_operations.show_config)
+        show_drift = method(drift_operations.show_drift)
         show_policy = method(governance_operations.show_policy)
         show_prediction = method(monitoring_operations.show_prediction)
         status = method(infrastructure_operations.status)
+        test_drift = method(drift_operations.test_drift)
         tick = method(training_operations.tick)
         undeploy = method(delivery_operations.undeploy)
         vectors = method(features_operations.vectors)

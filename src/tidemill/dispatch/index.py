@@ -16,6 +16,20 @@ class Offer(NamedTuple):
 
 OFFERS: tuple[Offer, ...] = (
     Offer(
+        ("alert", "list"),
+        "tidemill.practices.drift.operations",
+        "list_alerts",
+        "List the open alerts, newest first.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("alert", "resolve"),
+        "tidemill.practices.drift.operations",
+        "resolve_alert",
+        "Resolve an alert: say what came of it and close it.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
         ("approve",),
         "tidemill.practices.governance.operations",
         "approve",
@@ -58,6 +72,34 @@ OFFERS: tuple[Offer, ...] = (
         ("cli", "python", "http"),
     ),
     Offer(
+        ("contract", "infer"),
+        "tidemill.practices.validation.operations",
+        "infer_contract",
+        "Propose a contract from a data version, as Python text to put into the project.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("contract", "list"),
+        "tidemill.practices.validation.operations",
+        "list_contracts",
+        "List the contracts that the project's code declares.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("data", "add"),
+        "tidemill.practices.validation.operations",
+        "add_data",
+        "Add a version of data: read once, checked against its contract, bad rows put aside.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("data", "check"),
+        "tidemill.practices.validation.operations",
+        "check_data",
+        "Check a data version against its contract as it is declared now.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
         ("data", "get"),
         "tidemill.practices.versioning.operations",
         "get_data",
@@ -91,6 +133,20 @@ OFFERS: tuple[Offer, ...] = (
         "down",
         "Stop every service after its last answer; `tidemill up` serves the same again.",
         ("cli", "python"),
+    ),
+    Offer(
+        ("drift", "show"),
+        "tidemill.practices.drift.operations",
+        "show_drift",
+        "Show where the detectors of a deployment stand.",
+        ("cli", "python", "http"),
+    ),
+    Offer(
+        ("drift", "test"),
+        "tidemill.practices.drift.operations",
+        "test_drift",
+        "Test a window for drift of data and of performance; a window is tested once.",
+        ("cli", "python", "http"),
     ),
     Offer(
         ("impact",),
@@ -347,8 +403,12 @@ OFFERS: tuple[Offer, ...] = (
 )
 KIND_ROOMS: Mapping[str, str] = {
     "code": "tidemill.practices.pipelines.operations",
+    "contract": "tidemill.practices.validation.operations",
     "decision": "tidemill.practices.training.operations",
     "deployment": "tidemill.practices.delivery.operations",
+    "detector": "tidemill.practices.drift.operations",
+    "drift": "tidemill.practices.drift.operations",
+    "drift_reference": "tidemill.practices.drift.operations",
     "environment": "tidemill.practices.pipelines.operations",
     "labels": "tidemill.practices.monitoring.operations",
     "machine": "tidemill.practices.pipelines.operations",
@@ -356,6 +416,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "policy": "tidemill.practices.governance.operations",
     "prediction": "tidemill.practices.monitoring.operations",
     "predictions": "tidemill.practices.monitoring.operations",
+    "profile": "tidemill.practices.validation.operations",
     "quarantine": "tidemill.practices.versioning.operations",
     "report": "tidemill.practices.monitoring.operations",
     "role": "tidemill.practices.collaboration.operations",
@@ -364,5 +425,6 @@ KIND_ROOMS: Mapping[str, str] = {
     "team": "tidemill.practices.collaboration.operations",
     "trigger": "tidemill.practices.training.operations",
     "value": "tidemill.practices.pipelines.operations",
+    "verdict": "tidemill.practices.validation.operations",
     "view": "tidemill.practices.features.operations",
 }

@@ -87,27 +87,27 @@ def impact_of(record: Record, ref: str, depth: int) -> Impact:
 
 def _built_on(record: Record, target: Target, depth: int) -> tuple[list[RunId], list[ArtifactId]]:
     """Return the runs and artifacts below a target, in the order in which they are met."""
-    runs: dict[RunId, None] = {}
+    own = target.version.run if target.version else target.run.id if target.run else None
+    runs: dict[RunId, None] = {own: None} if own else {}
     artifacts: dict[ArtifactId, None] = {}
     front: list[ArtifactId | RunId] = []
     if target.artifact is not None:
         front = [target.artifact.id]
     elif target.run is not None:
-        front, runs = [target.run.id], {target.run.id: None}
+        front = [target.run.id]
     for level in range(2 * depth):
         edges = record.ports.ledger.edges(front, "down", 1) if front else []
         front = []
         for edge in edges:
             # Later on, a run that took equal content from somebody else was not built on this.
-            is_ours = level < 2 or edge.source is None or edge.source in runs
+            is_ours = level == 0 or edge.source is None or edge.source in runs
             if edge.role == "used" and edge.run not in runs and is_ours:
                 runs[edge.run] = None
                 front.append(edge.run)
             elif edge.role == "made" and edge.artifact not in artifacts:
                 artifacts[edge.artifact] = None
                 front.append(edge.artifact)
-    own = {target.run.id} if target.run else set()
-    return [run for run in runs if run not in own], list(artifacts)
+    return [run for run in runs if run != own], list(artifacts)
 
 
 def _dependent(

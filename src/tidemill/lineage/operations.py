@@ -158,7 +158,4 @@ OPERATIONS = (
         examples=('tidemill rm data:scratch --because "was a test"',),
     ),
 )  # fmt: skip
-KINDS = (
-    Kind(name="code", what="a project's code as it was"),
-    Kind(name="environment", what="what was installed"),
-)
+KINDS: tuple[Kind, ...] = ()

@@ -1,0 +1,49 @@
+"""What all tests share: a record on embedded places, a project folder, a command line to run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tidemill.app.places import open_record
+from tidemill.lineage.record import Record
+
+ENVIRONMENT = {"TIDEMILL_ACTOR": "ada", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project's folder, with a name and nothing else."""
+    folder = tmp_path / "mill"
+    folder.mkdir()
+    (folder / "tidemill.toml").write_text('[project]\nname = "mill"\n')
+    return folder
+
+
+@pytest.fixture
+def record(project: Path) -> Iterator[Record]:
+    """An open record of the project, by ada."""
+    opened = open_record(project, environment=ENVIRONMENT)
+    yield opened
+    opened.ports.close()
+
+
+@pytest.fixture
+def tidemill(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in a process of its own, in the project's folder; returns how it ended."""
+
+    def run(*arguments: str, cwd: Path = project, **variables: str):
+        return subprocess.run(
+            [sys.executable, "-m", "tidemill.app.command_line", *arguments],
+            cwd=cwd,
+            env={**os.environ, **ENVIRONMENT, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run

@@ -1,0 +1,74 @@
+"""A new project runs as it is, and nothing that was there is touched."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def test_init_writes_eight_files_at_most_and_touches_none(tidemill, tmp_path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "README.md").write_text("mine")
+    answer = tidemill("init", ".", cwd=folder)
+    assert answer.returncode == 0, answer.stderr
+    assert "README.md (was there, not touched)" in answer.stdout
+    assert (folder / "README.md").read_text() == "mine"
+    assert len([path for path in folder.rglob("*") if path.is_file()]) <= 8
+
+
+def test_init_makes_the_same_project_everywhere(tidemill, tmp_path) -> None:
+    for parent in ("one", "two"):
+        (tmp_path / parent).mkdir()
+        tidemill("init", "late", cwd=tmp_path / parent)
+    texts = [
+        {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*")
+         if path.is_file()}
+        for root in (tmp_path / "one" / "late", tmp_path / "two" / "late")
+    ]  # fmt: skip
+    assert texts[0] == texts[1]
+
+
+def test_config_show_names_the_origin_of_every_setting(tidemill) -> None:
+    answer = json.loads(tidemill("config", "show", "--json", TIDEMILL_RUN_WORKERS="5").stdout)
+    settings = {one["name"]: one for one in answer["settings"]}
+    assert settings["project.name"]["origin"] == "tidemill.toml"
+    assert settings["run.workers"]["value"] == 5
+    assert settings["run.workers"]["origin"] == "environment variable TIDEMILL_RUN_WORKERS"
+    assert settings["serving.host"]["origin"] == "default"
+
+
+def test_status_of_a_new_project_says_that_there_is_nothing(tidemill) -> None:
+    answer = tidemill("status")
+    assert answer.returncode == 0, answer.stderr
+    assert "project mill, ada" in answer.stdout
+    assert "nothing serves" in answer.stdout
+
+
+@pytest.mark.slow
+def test_a_new_project_goes_from_data_to_a_promoted_model(tidemill, tmp_path) -> None:
+    tidemill("init", "fresh", cwd=tmp_path)
+    fresh = tmp_path / "fresh"
+
+    def done(*arguments: str) -> str:
+        answer = tidemill(*arguments, cwd=fresh)
+        assert answer.returncode == 0, f"{arguments}: {answer.stdout}{answer.stderr}"
+        return answer.stdout
+
+    done("data", "add", "orders", "data/orders.csv", "--contract", "Orders")
+    assert "model:late@1" in done("run", "late")
+    assert "unchanged" in done("run", "late")
+    done("promote", "model:late@1", "champion", "--because", "the first one")
+    text = done("why", "model:late@champion")
+    assert "data:orders@1" in text
+    assert "step train" in text
+    assert "model:late@1" in done("impact", "data:orders")
+    assert "@champion to 1" in done("log", "model:late")
+    done("run", "late", "--trees", "70")
+    assert "trees" in done("diff", "model:late@1", "model:late@2")
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=fresh,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout
