@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from tidemill.core.digest import ArtifactId
+from tidemill.core.text import table
 
 State = Literal["pass", "fail", "warn", "not_run", "error"]
 
@@ -45,6 +46,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         """Whether what asked for this verdict may go on."""
         return self.state in {"pass", "warn"}
 
+    def __str__(self) -> str:
+        return f"{self.check}: {self.state}\n{findings_table(self.findings)}"
+
 
 _ORDER: tuple[State, ...] = ("pass", "warn", "fail", "not_run", "error")
 
@@ -54,3 +58,9 @@ def worst(findings: tuple[Finding, ...]) -> State:
     if not findings:
         return "not_run"
     return max((finding.state for finding in findings), key=_ORDER.index)
+
+
+def findings_table(findings: tuple[Finding, ...]) -> str:
+    """Return findings as people read them, one a line."""
+    rows = [[f.rule, f.state, f.rows_failed, f.bound or "-", f.what] for f in findings]
+    return table(["rule", "state", "rows failed", "bound", "what"], rows)

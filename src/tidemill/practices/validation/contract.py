@@ -135,7 +135,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-_SETTINGS = frozenset(inspect.get_annotations(Contract))
+SETTINGS = frozenset(inspect.get_annotations(Contract))
 
 
 def _spec(contract: type[Contract]) -> ContractSpec:
@@ -189,7 +189,7 @@ def _annotations(level: type) -> Mapping[str, object]:
 def _column(
     contract: type[Contract], attribute: str, annotation: object, value: object
 ) -> ColumnSpec | None:
-    if attribute in _SETTINGS:
+    if attribute in SETTINGS:
         if attribute not in contract.__dict__:
             fix = f'write `{attribute}_: TYPE = tm.column(name="{attribute}")`'
             raise _wrong(contract, f"{attribute!r} is a setting and no name for a column", fix)

@@ -10,6 +10,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Run = tuple[NDArray[np.uint64], NDArray[np.uint64]]

@@ -1,0 +1,93 @@
+"""Findings: what a judge counted, said rule by rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.check import Finding
+from tidemill.core.times import parse_span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from tidemill.core.check import State
+    from tidemill.practices.validation.judge import Judge, RuleCount
+
+QUARANTINED = "quarantined"
+"""The rule on the share of rows that are put aside."""
+
+
+def row_findings(judge: Judge, *, broken: State) -> Iterator[Finding]:
+    """Yield one finding a row rule; `broken` is its state where rows broke it."""
+    for count in judge.counts.values():
+        yield Finding(
+            rule=count.name, state=broken if count.rows_failed else "pass", what=_what(count),
+            rows_checked=judge.rows, rows_failed=count.rows_failed,
+        )  # fmt: skip
+
+
+def quarantine_finding(judge: Judge) -> Finding:
+    """Return whether few enough rows were put aside."""
+    limit = judge.spec.max_quarantined_share
+    share = judge.rows_failed / judge.rows if judge.rows else 0.0
+    return Finding(
+        rule=QUARANTINED, state="pass" if share <= limit else "fail",
+        what=f"{judge.rows_failed:,} of {judge.rows:,} rows put aside", measured=share,
+        bound=f"<= {limit:.4g}", rows_checked=judge.rows, rows_failed=judge.rows_failed,
+        fix="correct the rows, or raise max_quarantined_share of the contract",
+    )  # fmt: skip
+
+
+def table_findings(judge: Judge, *, version_rows: int, at: datetime) -> Iterator[Finding]:
+    """Yield one finding a rule on the table: rows, missing shares, freshness at a time.
+
+    Args:
+        judge: has seen all rows.
+        version_rows: rows of the version as a whole.
+        at: effective time against which freshness is measured.
+    """
+    spec, kept = judge.spec, judge.rows - judge.rows_failed
+    if spec.min_rows:
+        yield Finding(
+            rule="min_rows", state="pass" if version_rows >= spec.min_rows else "fail",
+            what=f"{version_rows:,} rows", measured=float(version_rows),
+            bound=f">= {spec.min_rows:,}", fix="give the whole of the data",
+        )  # fmt: skip
+    for column in spec.columns:
+        if column.max_null_share is not None:
+            share = judge.nulls[column.name] / kept if kept else 0.0
+            yield Finding(
+                rule=f"{column.name}.max_null_share",
+                state="pass" if share <= column.max_null_share else "fail",
+                what=f"{share:.2%} of {kept:,} rows are missing", measured=share,
+                bound=f"<= {column.max_null_share:.4g}", rows_checked=kept,
+                fix=f"find out why {column.name} is missing, or raise its max_null_share",
+            )  # fmt: skip
+    if spec.fresh_within:
+        yield _freshness(judge, at)
+
+
+def _freshness(judge: Judge, at: datetime) -> Finding:
+    spec = judge.spec
+    bound = f"<= {spec.fresh_within}"
+    if judge.newest is None:
+        return Finding(
+            rule="fresh", state="not_run", what=f"no row has a {spec.fresh_column}", bound=bound,
+            fix="give rows with a time",
+        )  # fmt: skip
+    age = at - judge.newest
+    return Finding(
+        rule="fresh", state="pass" if age <= parse_span(spec.fresh_within) else "fail",
+        what=f"the newest {spec.fresh_column} is {judge.newest:%Y-%m-%d %H:%M} UTC",
+        measured=age.total_seconds(), bound=bound,
+        fix="give newer rows, or say with --at when these were current",
+    )  # fmt: skip
+
+
+def _what(count: RuleCount) -> str:
+    if not count.rows_failed:
+        return ""
+    shown = ", ".join(f"{row:,}" for row in count.first_rows[:5])
+    more = ", …" if count.rows_failed > 5 else ""
+    return f"rows {shown}{more}" if count.rows_failed > 1 else f"row {shown}"

@@ -1,0 +1,147 @@
+"""Inference: a contract proposed from data, as Python text that people read, change and keep."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tidemill.kernels.histograms import NumberStatistics, quantile
+from tidemill.kernels.intervals import clopper_pearson_interval
+from tidemill.practices.validation.contract import SETTINGS
+from tidemill.practices.validation.profile import ColumnProfile, Profiler
+from tidemill.practices.validation.watcher import batches_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tidemill.kernels.category_counts import CategoryCounts
+    from tidemill.kernels.row_expression import ColumnType
+
+MOST_LEVELS = 100
+"""Most values of a closed set."""
+
+LEAST_ROWS = 1000
+"""Fewest rows by which a column is taken to be unique, or a set to be closed."""
+
+_NEW_LEVEL_CHANCE = 0.001
+_CONFIDENCE = 0.999
+_NULL_ALLOWANCE = 1.5
+_TAIL = 0.001
+_STRETCH = 3.0
+_TYPES: Mapping[str, ColumnType] = {
+    "utf8": "str", "bool": "bool", "instant": "datetime", "datetime": "datetime", "date": "date",
+    "float": "float", "double": "float", "halffloat": "float",
+    **dict.fromkeys(
+        ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int"
+    ),
+}  # fmt: skip
+
+
+def proposed_code(name: str, rows: pl.LazyFrame) -> str:
+    """Return a contract class for `data:NAME` as Python text; one pass, and one for the key.
+
+    Ranges reach beyond the outermost thousandths by three times their distance from the middle;
+    a set is closed where the Good-Turing chance of a new value is at most 0.001; missing values
+    may be 1.5 times the upper Clopper-Pearson bound (99.9 %) of what was seen.
+    """
+    profiler = Profiler()
+    for batch in batches_of(rows):
+        profiler.update(batch)
+    profile = profiler.result()
+    unique = _unique_columns(rows, profile.columns, profile.rows)
+    lines = [
+        _column_line(column, has_levels=column.name not in unique) for column in profile.columns
+    ]
+    head = [
+        *_imports(profile.columns), "import tidemill as tm", "", "",
+        f"class {_class_name(name)}(tm.Contract):",
+        f'    """Proposed from {profile.rows:,} rows; say what one row is."""', "",
+        f"    data = {name!r}", *([f"    key = ({unique[0]!r},)"] if unique else []),
+        "    min_rows = 1", "",
+    ]  # fmt: skip
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def _unique_columns(rows: pl.LazyFrame, columns: Iterable[ColumnProfile], count: int) -> list[str]:
+    """Return the text and whole-number columns without gaps whose values all differ, exactly."""
+    asked = [
+        column.name
+        for column in columns
+        if _TYPES.get(column.type) in ("str", "int") and not column.nulls
+    ]
+    if count < LEAST_ROWS or not asked:
+        return []
+    found = rows.select(pl.col(asked).n_unique()).collect(engine="streaming")
+    return [name for name in asked if found[name][0] == count]
+
+
+def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
+    type_ = _TYPES.get(column.type)
+    if type_ is None:
+        return f"    # {column.name!r} is {column.type}: kept, but no type of a contract"
+    options = [f"name={column.name!r}"] if _attribute(column.name) != column.name else []
+    if column.numbers is not None and type_ in ("int", "float"):
+        options += _range(column.numbers, type_)
+    if column.levels is not None and has_levels:
+        options += _closed_set(column.levels)
+    if column.nulls:
+        options.append(f"max_null_share={_null_share(column):.3g}")
+    written = f" = tm.column({', '.join(options)})" if options else ""
+    return f"    {_attribute(column.name)}: {type_}{' | None' if column.nulls else ''}{written}"
+
+
+def _range(numbers: NumberStatistics, type_: ColumnType) -> list[str]:
+    low, middle, high = (quantile(numbers, share) for share in (_TAIL, 0.5, 1 - _TAIL))
+    if low is None or middle is None or high is None or numbers.infinities:
+        return []
+    lowest = min(low - _STRETCH * (middle - low), numbers.minimum or low)
+    highest = max(high + _STRETCH * (high - middle), numbers.maximum or high)
+    if numbers.minimum is not None and numbers.minimum >= 0:
+        lowest = max(lowest, 0.0)
+    if type_ == "int":
+        return [f"between=({math.floor(lowest)}, {math.ceil(highest)})"]
+    return [f"between=({_rounded(lowest, math.floor)}, {_rounded(highest, math.ceil)})"]
+
+
+def _rounded(value: float, towards: Callable[[float], int]) -> float:
+    """Return a bound of three digits, rounded outwards."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+    return float(f"{towards(value / unit) * unit:.12g}")
+
+
+def _closed_set(levels: CategoryCounts) -> list[str]:
+    rows = levels.rows - levels.nulls
+    if not levels.is_complete or not 0 < len(levels.levels) <= MOST_LEVELS or rows < LEAST_ROWS:
+        return []
+    if sum(count == 1 for count in levels.counts) / rows > _NEW_LEVEL_CHANCE:
+        return []
+    return [f"one_of={list(levels.levels)!r}"]
+
+
+def _null_share(column: ColumnProfile) -> float:
+    upper = clopper_pearson_interval(column.nulls, column.rows, _CONFIDENCE)[1]
+    return min(1.0, _NULL_ALLOWANCE * upper)
+
+
+def _attribute(name: str) -> str:
+    """Return a column's name as an attribute."""
+    made = re.sub(r"\W", "_", name) or "_"
+    made = made if made[0].isalpha() else f"column_{made.lstrip('_')}"
+    return f"{made}_" if keyword.iskeyword(made) or made in SETTINGS else made
+
+
+def _class_name(data: str) -> str:
+    """Return a class for data: `plane_history` becomes `PlaneHistory`."""
+    made = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", data))
+    return made if made.isidentifier() else f"Data{made}"
+
+
+def _imports(columns: Iterable[ColumnProfile]) -> list[str]:
+    used = sorted({_TYPES.get(column.type, "") for column in columns} & {"date", "datetime"})
+    return [f"from datetime import {', '.join(used)}", ""] if used else []
