@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tidemill.core.digest import ArtifactId
     from tidemill.core.run import RunId
     from tidemill.ports.executor import Value
-    from tidemill.practices.pipelines.declare import Step
 
 T = TypeVar("T")
 
@@ -22,7 +21,10 @@ class Planner(Protocol):
     """What makes step calls into references: the plan of the pipeline that is running."""
 
     def call(
-        self, step: Step[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object]
+        self,
+        step: Any,  # noqa: ANN401 - a `Step`, which is declared above this module
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
     ) -> object:
         """Plan a call and return its output, or a tuple of outputs."""
         ...

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
     from tidemill.ports.executor import Value
-    from tidemill.practices.pipelines.candidate import Candidate
     from tidemill.practices.pipelines.declare import Step
+    from tidemill.practices.pipelines.registration import Candidate
     from tidemill.practices.pipelines.schedule import Schedule
 
 PUMP_EVERY_S = 0.02

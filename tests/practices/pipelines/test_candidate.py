@@ -1,0 +1,69 @@
+"""Candidates: models that a pipeline registers with the seal of its run."""
+
+import pytest
+
+from tidemill.core.errors import UsageError
+from tidemill.lineage.refs import resolve
+from tidemill.practices.versioning.registry import load_model
+
+pytest.importorskip("lightgbm")
+
+TRAINING = """
+import numpy as np
+import polars as pl
+from tidemill.core.task import Task
+from tidemill.practices.pipelines.candidate import candidate
+from tidemill.practices.versioning.model import Model
+from tidemill.practices.versioning.signatures import infer_signature
+
+@step
+def rows(n: int) -> pl.DataFrame:
+    x = np.random.default_rng(1).normal(size=n)
+    return pl.DataFrame({"x": x, "y": np.round(x) * 2})
+
+@step
+def train(frame: pl.DataFrame, trees: int = 5) -> Model:
+    import lightgbm
+    made = lightgbm.train(
+        {"objective": "regression", "verbose": -1, "num_threads": 1, "deterministic": True},
+        lightgbm.Dataset(frame["x"].to_numpy().reshape(-1, 1), frame["y"].to_numpy()), trees,
+    )
+    signature = infer_signature(frame.select("x"))
+    return Model(made, signature=signature, task=Task(kind="regression", label="y"))
+
+@step
+def worst(model: Model, frame: pl.DataFrame) -> float:
+    (found,) = model.predict(frame.select("x")).values()
+    return float(np.abs(found - frame["y"].to_numpy()).max())
+
+@pipeline
+def flow(trees: int = 5):
+    frame = rows(200)
+    model = train(frame, trees=trees)
+    candidate("delay", model, report=worst(model, frame), sample=frame)
+
+@pipeline
+def wrong():
+    candidate("delay", 5)
+"""
+
+
+def test_a_model_is_registered_once_for_equal_work(mill) -> None:
+    mill.write(TRAINING)
+    first = mill.run()
+    assert first.versions == ("model:delay@1",)
+    again = mill.run()
+    assert (again.is_reused, again.versions) == (True, ("model:delay@1",))
+    assert mill.run(params={"trees": "7"}).versions == ("model:delay@2",)
+    version = resolve(mill.record, "model:delay@1")
+    assert version.run == first.run
+    (train,) = [line.run for line in first.steps if line.name == "train"]
+    used = mill.record.ports.ledger.edges([first.run], "up", 1)
+    assert (version.artifact, train) in {(edge.artifact, edge.source) for edge in used}
+    assert load_model(mill.record, "model:delay@2").task.kind == "regression"
+
+
+def test_a_candidate_must_be_what_a_step_returned(mill) -> None:
+    mill.write(TRAINING)
+    with pytest.raises(UsageError, match="model of candidate 'delay' is a int"):
+        mill.run("wrong")
