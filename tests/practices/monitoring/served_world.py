@@ -91,7 +91,17 @@ class World:
             self._writer.close()
         self.record.ports.close()
 
-    def train(self, rows, task=BINARY, *, name="delay", seed=1, report_rows=None, at=None):
+    def train(
+        self,
+        rows,
+        task=BINARY,
+        *,
+        name="delay",
+        seed=1,
+        report_rows=None,
+        at=None,
+        with_companions=True,
+    ):
         """Fit, register and return the version, with report and sample as a pipeline would."""
         signature = infer_signature(
             rows.select("x", "carrier"), context=rows.select("flight", "when"),
@@ -111,8 +121,9 @@ class World:
         report = evaluate(self.model, judged, time="when", slices=("carrier",))
         sample = store_table(self.record.ports.objects, rows)
         with opened(self.record, kind="pipeline", name=name, at=at or START) as run:
-            run.made(put_value(self.record, "report", report), name="report")
-            run.made(sample.artifact, name="sample", objects=sample.objects)
+            if with_companions:
+                run.made(put_value(self.record, "report", report), name="report")
+                run.made(sample.artifact, name="sample", objects=sample.objects)
             run.made(artifact, objects=needed)
             pending = register_model(self.record, name, artifact, run=run)
         return pending.version

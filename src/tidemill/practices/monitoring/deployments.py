@@ -10,9 +10,10 @@ from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import NotFoundError
 from tidemill.core.pointer import Pointer, parse_pointer
 from tidemill.core.query import EdgeRow, Query, Where
-from tidemill.core.run import RunId  # noqa: TC001 - msgspec reads the annotations
-from tidemill.core.signature import Signature  # noqa: TC001
-from tidemill.core.task import Task  # noqa: TC001
+from tidemill.core.run import RunId
+from tidemill.core.signature import Signature
+from tidemill.core.task import Task
+from tidemill.kernels.row_rules import decode_request_rules
 from tidemill.lineage.artifacts import find_artifact, read_value, tree_entries
 from tidemill.lineage.refs import resolve, versions
 
@@ -89,17 +90,7 @@ def model_task(record: Record, model: str) -> Task:
 
 def rule_names(served: ServedModel) -> tuple[str, ...]:
     """Return the names of the request contract's rules, in the order of the logged bits."""
-    if not served.rules:
-        return ()
-    data = msgspec.json.decode(served.rules)
-    given = data.get("rules", ()) if isinstance(data, dict) else data
-    return tuple(_name_of(rule, place) for place, rule in enumerate(given))
-
-
-def _name_of(rule: object, place: int) -> str:
-    if isinstance(rule, dict) and isinstance(rule.get("name"), str):
-        return str(rule["name"])
-    return str(rule[0]) if isinstance(rule, list) and rule else f"rule {place + 1}"
+    return tuple(rule.name for rule in decode_request_rules(served.rules))
 
 
 def companion(record: Record, served: ServedModel, name: str) -> ArtifactId | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
-from tidemill.practices.infrastructure.project import object_path
+from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.outputs import output_names
 from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
@@ -39,7 +38,7 @@ def evaluation(
     frame = known.with_columns(
         label=pl.col(label), **{n: pl.Series(v) for n, v in model.predict(known).items()}
     )
-    figures = [_found(path) for path in business]
+    figures = [declared_at(path, BusinessFigure) for path in business]
     outputs = tuple(field.name for field in model.signature.outputs)
     report = report_of(model.task, frame, outputs, time=time, slices=slices, business=figures)
     return msgspec.structs.replace(report, rows=rows.height)
@@ -101,14 +100,3 @@ def report_of(
 
 def _span(judged: JudgedRows) -> str:
     return f"{day_text(judged.day.min())}..{day_text(judged.day.max() + 1)}"
-
-
-def _found(path: str) -> BusinessFigure:
-    module, _, name = path.partition(":")
-    found = getattr(importlib.import_module(module), name, None)
-    if not isinstance(found, BusinessFigure):
-        raise InvalidInputError(
-            f"there is no business figure at {path}",
-            fix="declare it with @business_figure at the top of a module of the project",
-        )
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ from tidemill.core.errors import ConflictError, NotFoundError, TidemillError
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.ref import Version
+from tidemill.core.task import Task
 from tidemill.core.times import Window, parse_window
 from tidemill.kernels.task_metrics import task_loss
 from tidemill.lineage.artifacts import put_value
@@ -45,13 +47,11 @@ from tidemill.practices.monitoring.windows import collect_if_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     import polars as pl
 
     from tidemill.core.digest import ArtifactId
     from tidemill.core.run import RunId
-    from tidemill.core.task import Task
     from tidemill.lineage.record import Record
     from tidemill.practices.monitoring.quality import JudgedRows
 

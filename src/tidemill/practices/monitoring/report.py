@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.task import Task  # noqa: TC001 - msgspec reads the annotations
+from tidemill.core.task import Task
 from tidemill.core.text import table
 from tidemill.lineage.artifacts import find_artifact, read_value
 
@@ -114,7 +114,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.slices:
             blocks.append(_slices(self.slices))
         if len(self.parts) > 1:
-            rows = [[p.model, p.rows, p.labelled, *_short(p.figures[:1])] for p in self.parts]
+            rows = [
+                [p.model, p.rows, p.labelled, *(_short(p.figures[:1]) or [None])]
+                for p in self.parts
+            ]
             blocks.append(table(["answered by", "rows", "labelled", self.task.metric], rows))
         return "\n\n".join([*blocks, *(f"note: {note}" for note in self.notes)])
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.digest import ArtifactId  # noqa: TC001 - msgspec reads the annotations
-from tidemill.core.run import RunId  # noqa: TC001
+from tidemill.core.digest import ArtifactId
+from tidemill.core.run import RunId
 from tidemill.core.times import Window, microseconds, parse_window
 from tidemill.lineage.artifacts import find_artifacts
 from tidemill.lineage.refs import ref_name, versions
-from tidemill.ports.stream import StreamPosition  # noqa: TC001
+from tidemill.ports.stream import StreamPosition
 from tidemill.practices.versioning.tables import scan_table
 
 if TYPE_CHECKING:

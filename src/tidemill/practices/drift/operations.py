@@ -1,0 +1,105 @@
+"""What can be done about drift: test a window, show detectors, list and resolve alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.core.operation import Kind, Operation
+from tidemill.practices.drift.alerts import Alerts, find_alerts, resolve_alert
+from tidemill.practices.drift.results import (
+    DATA,
+    PERFORMANCE,
+    DetectorStatus,
+    DriftResult,
+    DriftStatus,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.lineage.record import Record
+
+
+def test_drift(
+    record: Record,
+    name: str,
+    *,
+    window: str,
+    at: datetime | None = None,  # noqa: PT028 - it tests a window, it is no test
+) -> DriftResult:
+    """Test a window for drift of data and of performance; a window is tested once.
+
+    Args:
+        name: of the deployment.
+        window: of effective time: 2013-04, 2013-04-07 or START..END; it must be over.
+        at: effective time; labels that arrived later are not seen.
+    """
+    from tidemill.practices.drift.testing import drift_of_window  # noqa: PLC0415 - heavy
+
+    return drift_of_window(record, name, window=window, at=at)
+
+
+vars(test_drift)["__test__"] = False  # pytest takes the name for that of a test
+
+
+def show_drift(record: Record, name: str) -> DriftStatus:
+    """Show where the detectors of a deployment stand.
+
+    Args:
+        name: of the deployment.
+    """
+    from tidemill.practices.drift.states import detectors  # noqa: PLC0415 - heavy
+
+    return DriftStatus(
+        name=name,
+        detectors=tuple(
+            DetectorStatus(
+                check=d.check, model=d.model_version, window=d.window, days=d.state.days,
+                alarms=d.state.alarms, evidence=d.evidence, threshold=d.threshold,
+            )
+            for check in (DATA, PERFORMANCE)
+            for d in detectors(record, name, check)
+        ),
+    )  # fmt: skip
+
+
+def list_alerts(record: Record, name: str = "", *, all: bool = False) -> Alerts:  # noqa: A002
+    """List the open alerts, newest first.
+
+    Args:
+        name: of the deployment; left out: of all.
+        all: list resolved ones too.
+    """
+    return Alerts(alerts=find_alerts(record, name, only_open=not all))
+
+
+OPERATIONS = (
+    Operation(
+        function=test_drift,
+        command=("drift", "test"),
+        role="contributor",
+        examples=("tidemill drift test delay --window 2013-06 --at 2013-07-03",),
+        failed=lambda result: result.has_alarm,
+    ),
+    Operation(
+        function=show_drift,
+        command=("drift", "show"),
+        examples=("tidemill drift show delay",),
+    ),
+    Operation(
+        function=list_alerts,
+        command=("alert", "list"),
+        examples=("tidemill alert list delay",),
+    ),
+    Operation(
+        function=resolve_alert,
+        command=("alert", "resolve"),
+        role="contributor",
+        examples=('tidemill alert resolve 4f1c09aa --because "trained again on June"',),
+    ),
+)
+KINDS = (
+    Kind(name="drift", what="what a drift test of a window said"),
+    Kind(name="detector", what="where a drift detector stands"),
+    Kind(name="drift_reference", what="the days that a model is tested against"),
+)

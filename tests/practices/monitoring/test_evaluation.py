@@ -1,0 +1,114 @@
+"""Evaluations of every kind of task, as a plain function and on any frame."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from served_world import START, days_of_rows
+from sklearn import metrics
+
+from tidemill.core.errors import InvalidInputError
+from tidemill.core.task import Task
+from tidemill.kernels.task_metrics import UnknownLabelError, task_estimates
+from tidemill.practices.monitoring.business import business_figure
+from tidemill.practices.monitoring.evaluation import evaluate, report_of
+
+DAYS = 12
+
+
+def frame_of(task: Task, rows: int = 600, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    at = [datetime(2013, 1, 1 + int(d), 6, tzinfo=UTC) for d in rng.integers(0, DAYS, rows)]
+    time = pl.Series("at", at, dtype=pl.Datetime("us", "UTC"))
+    if task.kind == "multiclass":
+        raw = rng.random((rows, len(task.classes)))
+        score = raw / raw.sum(axis=1, keepdims=True)
+        labels = [task.classes[rng.choice(len(task.classes), p=p)] for p in score]
+        columns = {f"score_{name}": score[:, k] for k, name in enumerate(task.classes)}
+        return pl.DataFrame({"at": time, "label": labels, **columns})
+    score = rng.random(rows)
+    label = rng.random(rows) < score if task.kind == "binary" else score + rng.normal(0, 0.1, rows)
+    group = rng.choice(["a", "b"], rows)
+    return pl.DataFrame({"at": time, "label": label, "score": score, "group": group})
+
+
+TASKS = [
+    Task(kind="binary", label="y"),
+    Task(kind="multiclass", label="y", classes=("red", "green", "blue")),
+    Task(kind="regression", label="y"),
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
+def test_every_kind_of_task_has_figures_with_intervals_days_and_losses(task) -> None:
+    report = report_of(task, frame_of(task), time="at")
+    assert report.primary is not None
+    for figure in report.figures:
+        if figure.low is not None:
+            assert figure.low <= figure.value <= figure.high
+    assert len(report.days) == DAYS
+    assert sum(day.rows for day in report.days) == report.rows == 600
+    assert report.window == "2013-01-01..2013-01-13"
+    assert str(report)
+
+
+def test_figures_are_those_of_scikit_learn() -> None:
+    frame = frame_of(TASKS[0])
+    report = report_of(TASKS[0], frame, time="at")
+    label, score = frame["label"].to_numpy(), frame["score"].to_numpy()
+    assert report.figure("auc").value == pytest.approx(metrics.roc_auc_score(label, score))
+    assert report.figure("log_loss").value == pytest.approx(metrics.log_loss(label, score))
+    assert report.figure("f1").value == pytest.approx(metrics.f1_score(label, score >= 0.5))
+
+
+def test_an_interval_of_days_that_move_together_is_wider_than_that_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(20), 200)
+    level = rng.normal(0, 1.5, 20)[day]
+    label = (rng.random(4000) < 1 / (1 + np.exp(-level))).astype(float)
+    score = np.full(4000, 0.5) + rng.normal(0, 0.01, 4000)
+    task = TASKS[0]
+    blocks = {e.metric: e for e in task_estimates(task, label, score, day, window="w")}
+    alone = {e.metric: e for e in task_estimates(task, label, score, np.zeros(4000), window="w")}
+    assert blocks["base_rate"].value == alone["base_rate"].value
+    wide = blocks["base_rate"].high - blocks["base_rate"].low
+    assert wide > 4 * (alone["base_rate"].high - alone["base_rate"].low)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=40))
+def test_any_labelled_rows_have_a_report(rows) -> None:
+    frame = pl.DataFrame({"label": [r[0] for r in rows], "score": [r[1] for r in rows]})
+    report = report_of(TASKS[0], frame)
+    assert report.labelled == len(rows)
+    assert report.figure("brier").value >= 0
+
+
+def test_a_label_that_is_no_class_is_named() -> None:
+    frame = frame_of(TASKS[1]).with_columns(label=pl.lit("pink"))
+    with pytest.raises(UnknownLabelError, match="pink"):
+        report_of(TASKS[1], frame)
+
+
+def test_outside_a_pipeline_evaluate_is_a_plain_function(world) -> None:
+    rows = days_of_rows(START, 10)
+    world.train(rows)
+    report = evaluate(world.model, rows, time="when", slices=("carrier",), business=worth)
+    assert report.primary.value > 0.7
+    assert report.figure("worth").value == pytest.approx(1.0)
+    assert {part.level for part in report.slices} == {"AA", "UA", "DL"}
+
+
+def test_rows_without_the_label_are_refused_with_the_columns_that_there_are(world) -> None:
+    rows = days_of_rows(START, 10)
+    world.train(rows)
+    with pytest.raises(InvalidInputError, match="no label column 'late'"):
+        evaluate(world.model, rows.drop("late"), time="when")
+
+
+@business_figure(unit="euro")
+def worth(rows):
+    return pl.Series([1.0] * rows.height)

@@ -1,0 +1,74 @@
+"""Why a prediction is as it is: its deployment, its model, its features and their rows."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from served_world import START, days_of_rows
+
+from tidemill.lineage.operations import why
+from tidemill.lineage.record import Record
+from tidemill.practices.monitoring.feature_values import feature_origins
+from tidemill.practices.monitoring.operations import KINDS, locate_prediction, show_prediction
+from tidemill.practices.monitoring.predictions import find_prediction
+from tidemill.practices.monitoring.windows import collect
+from tidemill.practices.versioning.data import ingest
+
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+MAY = datetime(2013, 5, 1, tzinfo=UTC)
+
+VIEWS = """
+from tidemill.practices.features.declare import feature_view, latest
+
+@feature_view(source="gauge", entity="carrier", time="seen", features={"x": latest("x")})
+def gauge(rows):
+    return rows
+"""
+
+
+@pytest.fixture
+def served(world):
+    world.deploy(world.train(days_of_rows(START, 10)))
+    return world
+
+
+def with_kinds(record: Record) -> Record:
+    import dataclasses
+
+    return dataclasses.replace(record, kinds={kind.name: kind for kind in KINDS})
+
+
+def test_why_leads_from_a_prediction_to_deployment_model_and_pipeline(served) -> None:
+    ids = served.predict(days_of_rows(APRIL, 1, rows=5))
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    told = str(why(with_kinds(served.record), f"prediction:{ids[0][-8:]}"))
+    for wanted in ("score =", "deployment:delay@1", "rollout delay", "model:delay@1", "pipeline"):
+        assert wanted in told
+    located = locate_prediction(served.record, ids[0])
+    assert located.came_from == (("deployment", "deployment:delay@1"),)
+    assert "flight" in str(show_prediction(served.record, ids[0]))
+
+
+def test_a_logged_feature_is_computed_again_from_the_rows_that_were_known(served) -> None:
+    (served.root / "views.py").write_text(VIEWS)
+    rows = days_of_rows(APRIL, 1, rows=4)
+    seen = rows.select("carrier", "x", seen=pl.col("when") - timedelta(hours=1))
+    for at, frame in ((APRIL + timedelta(days=1), seen), (MAY, seen.with_columns(x=0.0))):
+        ingest(served.record, "gauge", frame, append=False, key=(), watchers=(), at=at, because="")
+    ids = served.predict(rows)
+    found = find_prediction(served.record, ids[2])
+    origins = feature_origins(served.record, found)
+    (used,) = origins.features
+    assert (used.feature, used.is_equal, used.source) == ("x", True, "data:gauge@1")
+    assert used.rows == (2,)
+    assert "from rows 2 of data:gauge@1" in origins.lines[0]
+
+
+def test_a_prediction_after_the_newest_version_says_that_rows_may_be_missing(served) -> None:
+    (served.root / "views.py").write_text(VIEWS)
+    old = pl.DataFrame({"carrier": ["AA"], "x": [9.0], "seen": [START]})
+    ingest(served.record, "gauge", old, append=False, key=(), watchers=(), at=START, because="")
+    ids = served.predict(days_of_rows(APRIL, 1, rows=4))
+    origins = feature_origins(served.record, find_prediction(served.record, ids[0]))
+    assert any("older than the prediction" in note for note in origins.notes)
+    assert not origins.features[0].is_equal
