@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.adapters.local.stream import MappedStream
 from tidemill.adapters.local.target import LocalTarget
 from tidemill.core.actor import Actor
+from tidemill.core.artifact import Artifact
 from tidemill.core.errors import ConflictError, NotAllowedError, NotFoundError
 from tidemill.core.query import Query, Where
 from tidemill.core.run import Run
 from tidemill.core.settings import resolve_settings
 from tidemill.core.signature import Field, Signature
-from tidemill.lineage.artifacts import put_files
+from tidemill.lineage.artifacts import put_bytes, put_files, put_value
 from tidemill.lineage.record import Places, Ports, Record, Tell
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.lineage.writing import opened
@@ -33,6 +35,7 @@ from tidemill.practices.delivery.operations import (
     undeploy,
     up,
 )
+from tidemill.practices.validation.spec import ColumnSpec, ContractSpec
 from tidemill.wire.prediction_block import decode_block
 
 SUPERVISOR = Path(__file__).parents[2] / "runtime" / "tiny_supervisor.py"
@@ -82,8 +85,10 @@ def record(tmp_path):
     record.ports.close()
 
 
-def add_model(record: Record, factor: float, **tiny: object) -> str:
-    """Register a tiny model and return its pointer."""
+def add_model(
+    record: Record, factor: float, *, data: Artifact | None = None, **tiny: object
+) -> str:
+    """Register a tiny model, made from some data, and return its pointer."""
     folder = record.ports.workspace.root / f"made-{factor}"
     folder.mkdir()
     (folder / "tiny.json").write_text(json.dumps({"factor": factor, **tiny}))
@@ -94,15 +99,28 @@ def add_model(record: Record, factor: float, **tiny: object) -> str:
     (folder / "model.json").write_text(json.dumps(head))
     files = [(path.name, path) for path in sorted(folder.iterdir())]
     with opened(record, kind="train", name="tiny") as run:
+        if data is not None:
+            run.used(data.id, name="data")
         model = put_files(record, "model", files)
         run.made(model)
         pending = run.version(ref_name(record, "model", "delay"), model, always=True)
     return str(pending.version)
 
 
-def score(address: str, x: float, name: str = "delay") -> float:
+def add_data(record: Record, *columns: ColumnSpec) -> Artifact:
+    """Put a contract into the record, and data that were held to it."""
+    spec = ContractSpec(name="Flights", data="flights", columns=columns)
+    with opened(record, kind="contract", name="Flights") as run:
+        contract = run.made(put_value(record, "contract", spec))
+        run.version(ref_name(record, "contract", "Flights"), contract)
+    with opened(record, kind="ingest", name="flights") as run:
+        run.used(contract.id, name="contract")
+        return run.made(put_bytes(record, "table", str(columns).encode()))
+
+
+def score(address: str, x: float, name: str = "delay", carrier: str = "AA") -> float:
     types = {"x": "FP64", "carrier": "BYTES", "at": "INT64", "flight": "BYTES"}
-    row = {"x": x, "carrier": "AA", "at": 7, "flight": "f"}
+    row = {"x": x, "carrier": carrier, "at": 7, "flight": "f"}
     inputs = [
         {"name": k, "shape": [1], "datatype": types[k], "data": [v]} for k, v in row.items()
     ]  # fmt: skip
@@ -271,3 +289,23 @@ def test_rollback_with_nothing_before_says_so(record) -> None:
     deploy(record, add_model(record, 2.0))
     with pytest.raises(NotFoundError, match="before deployment:delay@1"):
         rollback(record, "delay")
+
+
+def test_the_rules_of_the_contract_that_the_data_were_held_to_hold_for_requests_too(record) -> None:
+    carrier = ColumnSpec(name="carrier", type="str", one_of=("UA",), is_refusing=True)
+    add_data(record, carrier)
+    newer = msgspec.structs.replace(carrier, one_of=("AA", "UA"))
+    unsent = ColumnSpec(name="gate", type="str", is_refusing=True)
+    data = add_data(record, newer, ColumnSpec(name="x", type="float", between=(0, 9)), unsent)
+    address = deploy(record, add_model(record, 2.0, data=data)).address
+    assert score(address, 10.0) == 20.0
+    ((_, block),) = record.ports.stream.read("delay")
+    assert decode_block(block).contract_bits.tolist() == [1 << 3]
+    with urllib.request.urlopen(f"{address}/metrics", timeout=20) as answer:
+        assert b'rule="x.between"} 1' in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="422") as caught:
+        score(address, 1.0, carrier="ZZ")
+    assert "'carrier.one_of'" in json.loads(caught.value.read())["error"]
+    caught.value.close()
+    edges = record.ports.ledger.edges([resolve(record, "deployment:delay").run], "up", 1)
+    assert sorted(edge.name for edge in edges) == ["contract", "model"]

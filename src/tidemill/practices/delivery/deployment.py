@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from tidemill.core.digest import ArtifactId  # noqa: TC001 - msgspec reads the annotations of structs
+from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import UnavailableError
-from tidemill.core.run import RunId  # noqa: TC001
-from tidemill.core.signature import Signature  # noqa: TC001
+from tidemill.core.run import RunId
+from tidemill.core.signature import Signature
 from tidemill.core.text import table
 from tidemill.ports.target import ServiceStatus  # noqa: TC001
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.core.query import Order, Query, Where
+from tidemill.core.query import Query, Where
 from tidemill.core.ref import Version
 from tidemill.kernels.row_rules import encode_request_rules
 from tidemill.lineage.artifacts import find_artifacts, read_value
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from tidemill.core.signature import Signature
     from tidemill.lineage.record import Record
 
-DEPTH = 200
-"""Edges that are followed back from a model; each append of data is two of them."""
-
-_CHUNK = 500
+DEPTH = 16
+"""Edges that are walked up from a model: pipeline, step, training set, data, its validation."""
 
 
 def request_contract(
@@ -27,31 +25,23 @@ def request_contract(
 ) -> tuple[tuple[ArtifactId, ...], str]:
     """Return the contracts upstream of a model, and their rules that a request can be held to.
 
-    Of each contract it is the newest version upstream, which is the one that the newest rows met.
+    Of a contract with several versions upstream the newest counts. The rules are canonical JSON;
+    empty where no contract has a rule over columns that the model is sent.
     """
+    edges = record.ports.ledger.edges([model.run, model.artifact], "up", DEPTH)
+    upstream = tuple(dict.fromkeys(edge.artifact for edge in edges))
     newest: dict[str, Version] = {}
-    for version in _versions(record, _contracts(record, model)):
-        newest[str(version.ref)] = version
-    ids = tuple(version.artifact for version in newest.values())
-    known = find_artifacts(record, ids)
-    specs = [read_value(record, known[identity], ContractSpec) for identity in ids]
-    return ids, encode_request_rules(request_rules(specs, signature))
+    for version in _contract_versions(record, upstream):
+        known = newest.get(str(version.ref))
+        if known is None or known.number < version.number:
+            newest[str(version.ref)] = version
+    identities = tuple(newest[name].artifact for name in sorted(newest))
+    artifacts = find_artifacts(record, identities)
+    specs = [read_value(record, artifacts[identity], ContractSpec) for identity in identities]
+    rules = request_rules(specs, signature)
+    return (identities if rules else ()), encode_request_rules(rules)
 
 
-def _contracts(record: Record, model: Version) -> list[ArtifactId]:
-    edges = record.ports.ledger.edges([model.run], "up", DEPTH)
-    used = list(dict.fromkeys(edge.artifact for edge in edges if edge.name == "contract"))
-    return [
-        artifact.id
-        for start in range(0, len(used), _CHUNK)
-        for artifact in find_artifacts(record, used[start : start + _CHUNK]).values()
-        if artifact.kind == "contract"
-    ]
-
-
-def _versions(record: Record, contracts: list[ArtifactId]) -> list[Version]:
-    """Return the versions that contracts are, oldest first."""
-    if not contracts:
-        return []
-    where = (Where("ref.kind", "=", "contract"), Where("artifact", "in", tuple(contracts)))
-    return record.ports.ledger.find(Query(Version, where=where, order=(Order("recorded_at"),)))
+def _contract_versions(record: Record, artifacts: tuple[ArtifactId, ...]) -> list[Version]:
+    where = (Where("ref.kind", "=", "contract"), Where("artifact", "in", artifacts))
+    return record.ports.ledger.find(Query(Version, where=where, limit=10_000))
