@@ -27,7 +27,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def year_chart(months: Sequence[Month]) -> str:
-    """Return the chart as SVG text, readable on light ground, without any script or outside file."""
+    """Return the chart as SVG text: readable on light ground, no script, no outside file."""
     values = [v for m in months for v in (m.frozen, m.served_low, m.served_high)]
     low, high = _floor(min(values) - 0.005), _floor(max(values) + 0.025)
 

@@ -94,7 +94,8 @@ def minutes_saved(rows: pl.DataFrame) -> pl.Series:
 def delay(until: date, trees: int = 150) -> None:
     """From flights to a candidate that is judged and registered."""
     flights = tm.data("flights", as_of=until, contract=Flights)
-    rows = tm.training_set(labelled(flights, until), views=VIEWS, time="scheduled_at")
+    asked = labelled(flights, until)
+    rows = tm.training_set(asked, views=VIEWS, time="scheduled_at", as_of=until)
     fitted, held_out = split(rows)
     model = train(fitted, trees=trees)
     report = tm.evaluate(

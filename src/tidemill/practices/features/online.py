@@ -6,15 +6,15 @@ of asking, as its window slides, and equal to what training computes, bit for bi
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from tidemill.core.errors import InvalidInputError, LeaseHeldError, NotFoundError
+from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.times import microseconds
+from tidemill.lineage.leases import sole
 from tidemill.practices.features.history import (
     History,
     entity_codes,
@@ -25,7 +25,7 @@ from tidemill.practices.features.history import (
 from tidemill.practices.features.packing import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ LAG_US = 2 * 86_400 * 1_000_000
 
 _LAYOUT = b"\x00layout"
 _BATCH = b"\x00batch:"
-_LEASE_S, _WAIT_S = 30.0, 10.0
+_WAIT_S = 10.0
 
 
 def table_of(view: FeatureView) -> str:
@@ -57,7 +57,7 @@ def table_of(view: FeatureView) -> str:
 def replace_rows(record: Record, view: FeatureView, source: pl.LazyFrame, at: datetime) -> int:
     """Fill the store with the rows of a source that were known at `at`; returns the entities."""
     table = table_of(view)
-    with _sole_writer(record, table):
+    with sole(record, f"online:{table}", wait_s=_WAIT_S):
         given = event_rows(view, source)
         whole = tuple(name for name in view.spec.entity if given.schema[name].is_integer())
         events = _with_keys_of(view.spec, given, whole)
@@ -81,7 +81,7 @@ def add_rows(
     """
     table = table_of(view)
     marker = _BATCH + batch.encode()
-    with _sole_writer(record, table):
+    with sole(record, f"online:{table}", wait_s=_WAIT_S):
         (seen,) = record.ports.online.read(table, [marker])
         if batch and seen is not None:
             return 0
@@ -196,22 +196,3 @@ def _packed_by_entity(
 
 def _keys(spec: ViewSpec, keys: pl.DataFrame) -> list[bytes]:
     return [msgspec.msgpack.encode(row) for row in keys.select(spec.entity).iter_rows()]
-
-
-@contextmanager
-def _sole_writer(record: Record, table: str) -> Iterator[None]:
-    """Hold a table's lease, waiting a little for whoever has it."""
-    clock, ledger = record.ports.clock, record.ports.ledger
-    owner, deadline = str(clock.new_id()), clock.monotonic_s() + _WAIT_S
-    while True:
-        try:
-            lease = ledger.lease(f"online:{table}", owner, _LEASE_S)
-            break
-        except LeaseHeldError:
-            if clock.monotonic_s() > deadline:
-                raise
-            clock.sleep(0.02)
-    try:
-        yield
-    finally:
-        ledger.release(lease)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,8 +19,6 @@ from tidemill.practices.infrastructure.project import declared, object_path
 from tidemill.practices.versioning.data import open_data, scan_data
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import polars as pl
 
     from tidemill.core.artifact import Artifact

@@ -1,0 +1,58 @@
+"""The training set of a pipeline: labelled rows with the features that were known at their time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tidemill.practices.features.declare import FeatureView
+from tidemill.practices.features.point_in_time import view_values
+from tidemill.practices.infrastructure.project import declared_at, object_path
+from tidemill.practices.pipelines.data import data
+from tidemill.practices.pipelines.declare import step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+
+@step
+def view_columns(asked: pl.DataFrame, source: pl.LazyFrame, view: str, time: str) -> pl.DataFrame:
+    """Return one view's features of the asked rows; `view` is where it is declared."""
+    return view_values(declared_at(view, FeatureView), source, asked, time)
+
+
+@step
+def side_by_side(asked: pl.DataFrame, columns: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the asked rows with the columns of every view."""
+    return pl.concat([asked, *columns], how="horizontal")
+
+
+def training_set(
+    labels: Any,  # noqa: ANN401 - the output of a step, a reference to a frame
+    *,
+    views: Sequence[FeatureView],
+    time: str = "at",
+    as_of: date | datetime | str | None = None,
+) -> Any:  # noqa: ANN401 - as above
+    """Return rows with the features of views, each as it was known at the row's own time.
+
+    Inside a pipeline. Each view is a step of its own, so that they run side by side and a changed
+    view computes only its own columns again.
+
+    Args:
+        labels: the rows that ask: the views' keys, a time, and whatever else is wanted.
+        views: the definitions; their sources are `data:` refs.
+        time: name of the time column.
+        as_of: which versions of the sources; default: those at the run's effective time.
+    """
+    columns: list[Any] = [
+        view_columns(labels, _source(view, as_of), view=object_path(view), time=time)
+        for view in views
+    ]
+    return side_by_side(labels, columns)
+
+
+def _source(view: FeatureView, as_of: date | datetime | str | None) -> Any:  # noqa: ANN401
+    return data(view.spec.source, as_of=as_of)

@@ -1,0 +1,1 @@
+"""Model formats, one file each; `registry.py` lists them."""
