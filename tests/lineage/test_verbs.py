@@ -146,6 +146,17 @@ def test_impact_lists_what_was_built_on_the_first_data_and_not_on_the_second(rec
     assert dict(answer.runs) == {"pipeline": 1, "step": 1}
 
 
+def test_impact_tells_equal_versions_apart(record, graph) -> None:
+    again = trained(record, graph[0], 100)
+    assert again.artifact == graph[2].artifact
+    with opened(record, kind="rollout", name="delay") as run:
+        run.used(again.artifact, name="model", source=again.run)
+        deployed = run.made(put_value(record, "deployment", "third"))
+        run.version(ref("deployment", "delay"), deployed)
+    assert "deployment:delay@1" in str(impact(record, "model:delay@3"))
+    assert "deployment:delay@1" not in str(impact(record, "model:delay@1"))
+
+
 def test_impact_says_which_aliases_stand_on_it(record, graph) -> None:
     assert "model:delay@2  @champion" in str(impact(record, "data:flights@2"))
 

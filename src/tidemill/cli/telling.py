@@ -19,6 +19,8 @@ PATIENCE_S = 0.5
 PLAIN_EVERY_S = 5.0
 """How often the same task is told again where lines stay."""
 DRAW_EVERY_S = 0.1
+LEAST_SHARE = 0.02
+"""How much must be done before the rest can be guessed."""
 
 
 class Telling(Tell):
@@ -87,6 +89,6 @@ def _spelled(what: str, done: float | None, of: float | None, passed_s: float) -
         return what
     if not of:
         return f"{what}  {done:,.0f}"
-    left_s = passed_s * (of - done) / done if done else 0
+    left_s = passed_s * (of - done) / done if done >= of * LEAST_SHARE else 0
     left = f", about {left_s:.0f} s left" if left_s >= 1 else ""
     return f"{what}  {done:,.0f} of {of:,.0f}{left}"

@@ -150,15 +150,21 @@ class _Walk:
         return WhyNode(id=title, kind="located", title=title, lines=located.lines, below=below)
 
     def _artifact(
-        self, name: str, artifact: ArtifactId | None, source: RunId | None, *, title: str = ""
+        self,
+        name: str,
+        artifact: ArtifactId | None,
+        source: RunId | None,
+        *,
+        title: str = "",
+        user: Run | None = None,
     ) -> WhyNode:
         if artifact is None:
             raise AssertionError
         runs = self._came_from(artifact, source)
-        called = self._names.of_artifact(artifact, runs)
+        called = self._names.of_artifact(artifact, self._related(runs, user))
         if title and not called.startswith(title):
             called = f"{title} {called}"
-        text = f"{name}: {called}" if name and name != called.partition(":")[0] else called
+        text = f"{name}: {called}" if name and not called.startswith(name) else called
         is_repeated = self._is_drawn(f"{artifact}@{source}")
         return WhyNode(
             id=artifact,
@@ -168,6 +174,15 @@ class _Walk:
             below=() if is_repeated else tuple(self._run(run) for run in runs),
             is_repeated=is_repeated and bool(runs),
         )
+
+    def _related(self, runs: list[RunId], user: Run | None) -> Iterable[RunId]:
+        """Yield the runs that could have given an artifact its number: makers, user, parents."""
+        known = self._names.runs
+        for run in [*runs, *([user.id] if user else [])]:
+            yield run
+            parent = known[run].parent if run in known else None
+            if parent:
+                yield parent
 
     def _run(self, identity: RunId | None) -> WhyNode:
         if identity is None:
@@ -183,7 +198,7 @@ class _Walk:
         about = {run.code, run.environment}
         edges = sorted(self._used.get(identity, ()), key=lambda edge: (edge.name, edge.artifact))
         below = tuple(
-            self._artifact(edge.name, edge.artifact, edge.source)
+            self._artifact(edge.name, edge.artifact, edge.source, user=run)
             for edge in edges
             if edge.artifact not in about and self._has_room()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +14,10 @@ from tidemill.core.run import Run
 from tidemill.core.text import table
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.targets import find_target
-from tidemill.lineage.wording import ref_text, run_title, spell_items, spell_time
+from tidemill.lineage.wording import NEAR, ref_text, run_title, spell_items, spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from tidemill.core.ref import RefName
     from tidemill.lineage.record import Record
@@ -33,6 +33,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     run: str = ""
 
+    @property
+    def effective_text(self) -> str:
+        """The effective time, where it is another one than the recorded."""
+        return spell_time(self.effective_at) if abs(self.effective_at - self.at) >= NEAR else ""
+
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to a thing, oldest first."""
@@ -44,10 +49,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         head = ["recorded", "effective", "who", "what", "why", "run"]
         rows = [
-            [spell_time(e.at), spell_time(e.effective_at) if e.effective_at != e.at else "",
-             e.who, e.what, e.why, e.run[-8:]]
+            [spell_time(e.at), e.effective_text, e.who, e.what, e.why, e.run[-8:]]
             for e in self.events
-        ]  # fmt: skip
+        ]
         more = "(older ones are left out; --limit shows them)\n" if self.is_cut else ""
         return f"{self.of}\n{more}{table(head, rows)}"
 

@@ -95,19 +95,33 @@ def _built_on(record: Record, target: Target, depth: int) -> tuple[list[RunId], 
         front = [target.artifact.id]
     elif target.run is not None:
         front = [target.run.id]
-    for level in range(2 * depth):
+    sources = _sources(record, target)
+    for _ in range(2 * depth):
         edges = record.ports.ledger.edges(front, "down", 1) if front else []
         front = []
         for edge in edges:
-            # Later on, a run that took equal content from somebody else was not built on this.
-            is_ours = level == 0 or edge.source is None or edge.source in runs
+            # A run that took equal content from somebody else was not built on this.
+            is_known = edge.source is None or edge.source in runs
+            is_ours = is_known or sources is None or edge.source in sources
             if edge.role == "used" and edge.run not in runs and is_ours:
                 runs[edge.run] = None
                 front.append(edge.run)
             elif edge.role == "made" and edge.artifact not in artifacts:
                 artifacts[edge.artifact] = None
                 front.append(edge.artifact)
-    return [run for run in runs if run != own], list(artifacts)
+        sources = sources or set()
+    start = target.artifact.id if target.artifact else None
+    return [run for run in runs if run != own], [one for one in artifacts if one != start]
+
+
+def _sources(record: Record, target: Target) -> set[RunId] | None:
+    """Return the runs that a version was taken from, its own among them; None: any will do."""
+    version = target.version
+    if version is None:
+        return None
+    edges = record.ports.ledger.edges([version.run], "up", 1)
+    taken = {edge.source for edge in edges if edge.artifact == version.artifact and edge.source}
+    return {version.run, *taken}
 
 
 def _dependent(

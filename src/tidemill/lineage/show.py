@@ -10,7 +10,7 @@ from tidemill.core.query import Figure, Note, Order, Query, Where
 from tidemill.core.text import spell, table
 from tidemill.lineage.naming import Names
 from tidemill.lineage.targets import find_target, kinds_of
-from tidemill.lineage.wording import ref_text, run_title, short_id, spell_items, spell_time
+from tidemill.lineage.wording import NEAR, ref_text, run_title, short_id, spell_items, spell_time
 from tidemill.lineage.writing import find_ref
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _shown_run(record: Record, run: Run) -> Shown:
         ("by", f"{run.actor} ({run.actor.known_by})"),
         ("opened", spell_time(run.opened_at)),
         ("sealed", spell_time(run.sealed_at) if run.sealed_at else "-"),
-        ("effective at", spell_time(run.at)),
+        ("effective at", spell_time(run.at) if abs(run.at - run.opened_at) >= NEAR else ""),
         ("because", run.because),
         ("caused by", run.cause),
         ("within", f"run:{run.parent[-8:]}" if run.parent else ""),
@@ -130,17 +130,20 @@ def _shown_artifact(record: Record, target: Target) -> Shown:
     return Shown(
         title=target.title,
         kind=artifact.kind,
-        rows=(*(_version_rows(record, version) if version else ()), *_rows(_about(artifact))),
+        rows=(
+            *(_version_rows(record, version) if version else ()),
+            *_rows(_about(artifact, is_version=version is not None)),
+        ),
         notes=tuple(note for subject in subjects for note in _notes(record, subject)),
         detail=detail,
     )
 
 
-def _about(artifact: Artifact) -> list[tuple[str, str]]:
+def _about(artifact: Artifact, *, is_version: bool) -> list[tuple[str, str]]:
     return [
+        ("says", "" if is_version else spell_items(artifact.summary)),
         ("is", f"{artifact.kind} {artifact.id}"),
         ("size", f"{artifact.size_bytes:,} bytes"),
-        ("summary", spell_items(artifact.summary)),
     ]
 
 
@@ -149,7 +152,7 @@ def _version_rows(record: Record, version: Version) -> tuple[Row, ...]:
     aliases = ref.aliases if ref else {}
     newest = ref.newest if ref else version.number
     recorded = spell_time(version.recorded_at)
-    at = spell_time(version.at) if version.at != version.recorded_at else ""
+    at = spell_time(version.at) if abs(version.at - version.recorded_at) >= NEAR else ""
     return _rows(
         [
             ("ref", ref_text(version.ref, "") + (" (hidden)" if ref and ref.is_hidden else "")),

@@ -11,6 +11,7 @@ from tidemill.core.digest import SCHEMES
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.pointer import BY_ID, parse_pointer
 from tidemill.core.query import Order, Query, Where
+from tidemill.core.ref import Version
 from tidemill.core.run import Run
 from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import resolve
@@ -18,7 +19,6 @@ from tidemill.lineage.wording import ref_text, run_title, short_id
 
 if TYPE_CHECKING:
     from tidemill.core.operation import Kind
-    from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
 
 SHORTEST = 6

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tidemill.core.digest import SCHEMES
 from tidemill.core.text import spell
 
 if TYPE_CHECKING:
@@ -12,6 +15,10 @@ if TYPE_CHECKING:
 
     from tidemill.core.ref import RefName
     from tidemill.core.run import Run, Scalar
+
+NEAR = timedelta(minutes=1)
+"""Effective and recorded time that differ by less are one time to people."""
+_WHOLE_ID = re.compile(rf"(?:{'|'.join(SCHEMES)}):[0-9a-f]{{64}}")
 
 
 def short_id(identity: str) -> str:
@@ -36,8 +43,17 @@ def spell_time(time: datetime) -> str:
 
 
 def spell_items(items: Mapping[str, Scalar]) -> str:
-    """Return a mapping as `a=1, b=x`."""
-    return ", ".join(f"{name}={spell(value)}" for name, value in items.items())
+    """Return a mapping as `a=1, b=x`, ids shortened, empty texts left out.
+
+    >>> spell_items({"rows": 1200, "report": "b3:" + "ab" * 32, "commit": ""})
+    'rows=1,200, report=b3:abababababab'
+    """
+    return ", ".join(f"{name}={_item(value)}" for name, value in items.items() if value != "")
+
+
+def _item(value: Scalar) -> str:
+    text = spell(value)
+    return short_id(text) if _WHOLE_ID.fullmatch(text) else text
 
 
 def ref_text(ref: RefName, project: str) -> str:
@@ -51,6 +67,6 @@ def run_title(run: Run) -> str:
     because = f' because "{run.because}"' if run.because else ""
     cause = f" caused by {run.cause}" if run.cause else ""
     name = f" {run.name}" if run.name else ""
-    at = f" at {spell_time(run.at)}" if run.at != run.opened_at else ""
+    at = f" at {spell_time(run.at)}" if abs(run.at - run.opened_at) >= NEAR else ""
     when = spell_time(run.opened_at)
     return f"{run.kind}{name} ({run}){state} by {run.actor}, {when}{at}{because}{cause}"
