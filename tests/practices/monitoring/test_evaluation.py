@@ -15,6 +15,7 @@ from tidemill.core.task import Task
 from tidemill.kernels.task_metrics import UnknownLabelError, task_estimates
 from tidemill.practices.monitoring.business import business_figure
 from tidemill.practices.monitoring.evaluation import evaluate, report_of
+from tidemill.practices.monitoring.outputs import flat_outputs, output_array, output_names
 
 DAYS = 12
 
@@ -112,3 +113,13 @@ def test_rows_without_the_label_are_refused_with_the_columns_that_there_are(worl
 @business_figure(unit="euro")
 def worth(rows):
     return pl.Series([1.0] * rows.height)
+
+
+def test_one_output_of_all_classes_is_judged_as_one_output_a_class() -> None:
+    task = TASKS[1]
+    frame = frame_of(task)
+    score = frame.select(f"score_{name}" for name in task.classes).to_numpy()
+    flat = flat_outputs(task, {"score": score})
+    assert list(flat) == ["score_red", "score_green", "score_blue"]
+    assert (output_array(task, {"score": score}) == score).all()
+    assert output_names(task, ["score"]) == tuple(flat)

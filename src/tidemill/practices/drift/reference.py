@@ -29,6 +29,7 @@ from tidemill.practices.drift.watched import (
 )
 from tidemill.practices.monitoring.deployments import companion
 from tidemill.practices.monitoring.figures import evaluation_report
+from tidemill.practices.monitoring.outputs import flat_outputs
 from tidemill.practices.monitoring.quality import day_codes, day_text
 from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.tables import scan_table
@@ -89,8 +90,7 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
     time = _time_column(served, sample, report[1] if report else None)
     if not time:
         return "the model's sample has no time column: keep it in the rows of sample="
-    outputs = tuple(field.name for field in served.signature.outputs)
-    sample = _with_outputs(record, served, sample, time, report[1] if report else None)
+    sample, outputs = _with_outputs(record, served, sample, time, report[1] if report else None)
     rules = known_rules(served, sample)
     sample = with_broken(sample, served, rules)
     watched, notes = watched_columns(
@@ -181,17 +181,18 @@ def _time_column(served: ServedModel, sample: pl.DataFrame, report: Report | Non
 
 def _with_outputs(
     record: Record, served: ServedModel, sample: pl.DataFrame, time: str, report: Report | None
-) -> pl.DataFrame:
-    """Add the model's outputs, null on days on which it may have been fitted."""
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Add the model's outputs, null on days on which it may have been fitted, with their names."""
     model = load_model(record, find_artifact(record, served.artifact))
-    answered = sample.with_columns(**{n: pl.Series(v) for n, v in model.predict(sample).items()})
+    outputs = flat_outputs(model.task, model.predict(sample))
+    answered = sample.with_columns(**{n: pl.Series(column) for n, column in outputs.items()})
     judged = {day.day for day in report.days} if report else set()
     days = [day_text(code) for code in day_codes(sample, time)]
     if not judged & set(days):  # the evaluation tells nothing of these days: take them all
-        return answered
+        return answered, tuple(outputs)
     is_judged = pl.Series([day in judged for day in days])
-    outputs = [field.name for field in served.signature.outputs]
-    return answered.with_columns(pl.when(is_judged).then(pl.col(name)) for name in outputs)
+    hidden = answered.with_columns(pl.when(is_judged).then(pl.col(name)) for name in outputs)
+    return hidden, tuple(outputs)
 
 
 def _sample_days(

@@ -50,7 +50,9 @@ def data_days(served: ServedModel, known: Known, frame: pl.DataFrame) -> TestedD
         return TestedDays(why_not="the reference watches no column")
     names = {field.name: stored_name("input", field.name) for field in served.signature.inputs}
     names |= {field.name: stored_name("output", field.name) for field in served.signature.outputs}
-    missing = [b.feature for b in watched.features if names.get(b.feature) not in frame.columns]
+    missing = [
+        b.feature for b in watched.features if names.get(b.feature, b.feature) not in frame.columns
+    ]
     if missing:
         return TestedDays(why_not=f"{', '.join(missing)} of the reference was not logged")
     if watched.has_rules:

@@ -10,7 +10,7 @@ import polars as pl
 from tidemill.core.errors import InvalidInputError
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
-from tidemill.practices.monitoring.outputs import output_names
+from tidemill.practices.monitoring.outputs import flat_outputs, output_names
 from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
 from tidemill.practices.monitoring.report import Report  # noqa: TC001 - the codec reads the annotations
 from tidemill.practices.pipelines.declare import step
@@ -35,12 +35,14 @@ def evaluation(
             fix=f"keep {label!r} in the rows, or correct the task's label",
         )
     known = rows.filter(pl.col(label).is_not_null())
+    outputs = flat_outputs(model.task, model.predict(known))
     frame = known.with_columns(
-        label=pl.col(label), **{n: pl.Series(v) for n, v in model.predict(known).items()}
+        label=pl.col(label), **{name: pl.Series(column) for name, column in outputs.items()}
     )
     figures = [declared_at(path, BusinessFigure) for path in business]
-    outputs = tuple(field.name for field in model.signature.outputs)
-    report = report_of(model.task, frame, outputs, time=time, slices=slices, business=figures)
+    report = report_of(
+        model.task, frame, tuple(outputs), time=time, slices=slices, business=figures
+    )
     return msgspec.structs.replace(report, rows=rows.height)
 
 

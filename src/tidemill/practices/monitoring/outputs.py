@@ -28,6 +28,8 @@ def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """
     if task.kind != "multiclass":
         return (next((name for name in ("score", "prediction") if name in names), names[0]),)
+    if tuple(names) == ("score",):  # one output of all classes: see `flat_outputs`
+        names = [f"score_{class_}" for class_ in task.classes]
     found = []
     for place, class_ in enumerate(task.classes):
         spelled = (f"score_{class_}", f"score.{class_}", f"probability_{class_}", class_)
@@ -43,8 +45,26 @@ def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def flat_outputs(task: Task, outputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+    """Return outputs of one value a row; one of all classes becomes one a class, `score_CLASS`.
+
+    Args:
+        task: what is predicted.
+        outputs: by name, shape (rows,) or (rows, classes).
+    """
+    flat = {}
+    for name, given in outputs.items():
+        column = np.asarray(given, dtype=np.float64)
+        if column.ndim == 1:
+            flat[name] = column
+        else:
+            parts = zip(task.classes, column.T, strict=True)
+            flat |= {f"{name}_{class_}": part for class_, part in parts}
+    return flat
+
+
 def output_array(task: Task, outputs: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return outputs as the task's figures take them: (rows,), several classes (rows, classes)."""
-    names = output_names(task, tuple(outputs))
-    columns = [np.asarray(outputs[name], dtype=np.float64) for name in names]
+    flat = flat_outputs(task, outputs)
+    columns = [flat[name] for name in output_names(task, tuple(flat))]
     return np.column_stack(columns) if task.kind == "multiclass" else columns[0]
