@@ -27,3 +27,8 @@ def world(tmp_path):
 @pytest.fixture
 def days_of_rows():
     return served_world().days_of_rows
+
+
+@pytest.fixture
+def project_folder(record):
+    return record.ports.workspace.root

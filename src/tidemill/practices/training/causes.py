@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.errors import NotFoundError
 from tidemill.core.pointer import Pointer
-from tidemill.core.query import Order, Query, Where
+from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.ref import RefName, Version
-from tidemill.core.run import Run
+from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import find_ref, newest_version
+from tidemill.practices.drift.alerts import open_alerts
 from tidemill.practices.integration.evidence import data_behind
 from tidemill.practices.training.calendar import spelled
 from tidemill.practices.training.decision import Cause
@@ -18,6 +19,8 @@ from tidemill.practices.training.decision import Cause
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidemill.core.digest import ArtifactId
+    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.practices.training.trigger import Trigger
 
@@ -81,20 +84,18 @@ def _rows(version: Version | None) -> int:
 
 def _alerts(record: Record, trigger: Trigger, at: datetime) -> list[Cause]:
     """An alert is one cause from its beginning to its end, however often it is seen."""
-    where = (
-        Where("kind", "=", "alert"),
-        Where("project", "=", record.project),
-        Where("status", "=", "running"),
-        Where("at", "<=", at),
-    )
-    found = record.ports.ledger.find(Query(Run, where=where, order=(Order("at"),)))
-    check = _CHECKS[trigger.kind]
+    found = open_alerts(record, trigger.served_as, _CHECKS[trigger.kind])
     return [
-        Cause(key=run.id, what=f"alert {run}: {run.because or run.name}")
-        for run in found
-        if _is_of(run, trigger.served_as, check)
-    ]
+        Cause(
+            key=alert.run, what=f"alert run:{alert.run[-8:]}: {alert.because}",
+            used=_verdict_of(record, alert.run),
+        )
+        for alert in reversed(found)
+        if alert.at <= at
+    ]  # fmt: skip
 
 
-def _is_of(run: Run, deployment: str, check: str) -> bool:
-    return (run.params.get("deployment"), run.params.get("check")) == (deployment, check)
+def _verdict_of(record: Record, alert: RunId) -> tuple[tuple[ArtifactId, RunId | None], ...]:
+    where = (Where("run", "=", alert), Where("name", "=", VERDICT))
+    edges = record.ports.ledger.find(Query(EdgeRow, where=where))
+    return tuple((edge.artifact, edge.source) for edge in edges)

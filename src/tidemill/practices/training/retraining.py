@@ -23,6 +23,7 @@ from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.lineage.writing import find_ref, opened
 from tidemill.practices.delivery.operations import deploy
+from tidemill.practices.drift.alerts import resolve_superseded
 from tidemill.practices.integration.project_check import run_gates
 from tidemill.practices.pipelines.operations import run_pipeline
 from tidemill.practices.training.calendar import filled, latest_window
@@ -214,6 +215,7 @@ class _Training:
         except (UnavailableError, *REFUSALS) as error:
             return self._end(f"{self.told.outcome}; not deployed: {error.what}")
         self._tell(deployed=True)
+        resolve_superseded(self.record, self.trigger.served_as, at=self.call.at)
         return self._end(f"{self.told.outcome}; deployed as {self.trigger.served_as}")
 
     def _tell(self, **told: object) -> None:
