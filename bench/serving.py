@@ -17,7 +17,7 @@ import numpy as np
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.services import LocalServices
 from tidemill.adapters.local.target import LocalTarget, SupervisorFiles
-from tidemill.app.supervisor import SERVER_COMMAND
+from tidemill.app.process_commands import SERVER_COMMAND
 from tidemill.core.digest import ArtifactId
 from tidemill.core.signature import Field, Signature
 from tidemill.core.task import Task

@@ -144,7 +144,7 @@ class Embedded:
     def target(self) -> Target:
         """Open the services of this machine."""
         from tidemill.adapters.local.target import LocalTarget  # noqa: PLC0415
-        from tidemill.app.supervisor import supervisor_command  # noqa: PLC0415
+        from tidemill.app.process_commands import supervisor_command  # noqa: PLC0415
 
         state = state_folder(self._folder)
         return LocalTarget(state, supervisor_command(state), self.clock())

@@ -18,6 +18,7 @@ from tidemill.adapters.local.process import process_owner
 from tidemill.adapters.local.services import LocalServices
 from tidemill.adapters.local.target import SupervisorFiles
 from tidemill.app.places import open_record
+from tidemill.app.process_commands import SERVER_COMMAND
 from tidemill.core.errors import UnavailableError
 from tidemill.runtime.supervisor import Guards, LeaseGuard, Supervisor
 
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.runtime.supervisor import Guard, Task
-
-SERVER_COMMAND = (sys.executable, "-m", "tidemill.app.model_server")
-
-
-def supervisor_command(folder: Path) -> tuple[str, ...]:
-    """Return the command line that starts the supervisor of a project's `.tidemill` folder."""
-    return (sys.executable, "-m", "tidemill.app.supervisor", str(folder.absolute()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +66,7 @@ def run(
 
         signal.signal(signal.SIGTERM, told)
         signal.signal(signal.SIGINT, told)
-        files.owner.write_text(process_owner())
+        files.say(process_owner())
         return 0 if supervisor.run() else UnavailableError.exit_code
     finally:
         files.owner.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import (  # noqa: TC003 - msgspec reads the annotations of structs
+from collections.abc import (
     Callable,
     Mapping,
     Sequence,

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import signal
+import socket
+from collections.abc import Callable, Sequence
 from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from tidemill.ports.clock import Clock
+from tidemill.ports.stream import Stream
+from tidemill.ports.target import ServiceSpec
 from tidemill.runtime.model_server import ModelServer, ServerIdentity
 from tidemill.runtime.model_server_inference import Inference, ServedModel, ServedRule, open_log
 from tidemill.runtime.server_figures import Labels, ServerFigures
@@ -23,15 +28,9 @@ from tidemill.wire.listening import require_loopback
 from tidemill.wire.open_inference import FLOATS, model_metadata
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from tidemill.core.signature import Field, Signature
-    from tidemill.ports.clock import Clock
-    from tidemill.ports.stream import Stream
-    from tidemill.ports.target import ServiceSpec
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75

@@ -7,7 +7,7 @@ uint32 length and their bytes. A tensor holds one column: its shape is [rows] or
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations of structs
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec

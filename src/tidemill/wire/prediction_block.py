@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray  # noqa: TC002 - msgspec keeps the annotations of structs
+from numpy.typing import NDArray
 
 from tidemill.core.errors import CorruptError
 

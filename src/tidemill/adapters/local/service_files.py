@@ -21,7 +21,7 @@ import msgspec
 
 from tidemill.adapters.durable_files import lock
 from tidemill.core.digest import ArtifactId, digest_of_value
-from tidemill.ports.target import (  # noqa: TC001 - msgspec reads the annotations of structs
+from tidemill.ports.target import (
     ServiceSpec,
     ServiceStatus,
 )

@@ -58,6 +58,12 @@ class SupervisorFiles:
         os.close(descriptor)
         return False
 
+    def say(self, owner: str) -> None:
+        """Say who holds the lock."""
+        beside = self.owner.with_suffix(".new")
+        beside.write_text(owner)
+        beside.replace(self.owner)
+
     def process(self) -> int | None:
         """Return the process that holds the lock; None: not known (yet), or it has ended."""
         try:
