@@ -42,6 +42,7 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
     source: str
     rows: int
+    rows_read: int
     rows_added: int
     rows_quarantined: int
     artifact: ArtifactId
@@ -54,16 +55,29 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if not self.is_new:
             return f"{self.version} has these rows already ({self.source}); nothing was added"
-        size = f"{self.rows_added:,} rows of {self.source}"
-        parts = [f"{self.version} {short_id(self.artifact)}: {size}, {self.rows:,} in all"]
+        head = (
+            f"{self.version} {short_id(self.artifact)} from {self.source}: {self.rows_read:,} rows"
+            f" read, {self.rows_added:,} added, {self.rows_quarantined:,} put aside;"
+            f" {self.rows:,} in all"
+        )
+        parts = [head, *_rules_told(self.findings)]
         if self.quarantine:
-            parts.append(f"{self.rows_quarantined:,} rows put aside in {self.quarantine}")
-        if self.findings:
-            parts.append(findings_table(self.findings))
+            parts.append(f"rows put aside: tidemill data get {self.quarantine}")
         if not self.contract:
-            parts.append("no contract is declared for these data; `tidemill contract infer`"
-                         " proposes one")  # fmt: skip
+            parts.append("no contract is declared for these data: tidemill contract infer"
+                         f" {self.version}")  # fmt: skip
         return "\n".join(parts)
+
+
+def _rules_told(findings: tuple[Finding, ...]) -> list[str]:
+    """Return what holds as a count and what does not as a table."""
+    if not findings:
+        return []
+    broken = tuple(finding for finding in findings if finding.state != "pass")
+    held = len(findings) - len(broken)
+    if not broken:
+        return [f"all {held} rules hold"]
+    return [f"{held} of {len(findings)} rules hold", findings_table(broken)]
 
 
 def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
@@ -93,7 +107,8 @@ def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
 def _result(done: Ingested, contract: Version | None, watcher: ContractWatcher) -> DataAdded:
     verdict, aside = watcher.verdict, watcher.quarantine
     return DataAdded(
-        version=str(done.version), is_new=done.is_new, source=done.source, rows=done.rows,
+        version=str(done.version), is_new=done.is_new, source=done.source,
+        rows=done.rows, rows_read=watcher.judge.rows,
         rows_added=done.rows_added, rows_quarantined=watcher.judge.rows_failed,
         artifact=done.version.artifact, contract=str(contract) if contract else "",
         state=verdict.state if verdict else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import math
 import re
@@ -49,6 +50,7 @@ def proposed_code(name: str, rows: pl.LazyFrame) -> str:
     may be 1.5 times the upper Clopper-Pearson bound (99.9 %) of what was seen.
     """
     profiler = Profiler()
+    profiler.update(pl.DataFrame(schema=rows.collect_schema()))
     for batch in batches_of(rows):
         profiler.update(batch)
     profile = profiler.result()
@@ -60,7 +62,7 @@ def proposed_code(name: str, rows: pl.LazyFrame) -> str:
         *_imports(profile.columns), "import tidemill as tm", "", "",
         f"class {_class_name(name)}(tm.Contract):",
         f'    """Proposed from {profile.rows:,} rows; say what one row is."""', "",
-        f"    data = {name!r}", *([f"    key = ({unique[0]!r},)"] if unique else []),
+        f"    data = {_quoted(name)}", *([f"    key = ({_quoted(unique[0])},)"] if unique else []),
         "    min_rows = 1", "",
     ]  # fmt: skip
     return "\n".join([*head, *lines]) + "\n"
@@ -82,8 +84,8 @@ def _unique_columns(rows: pl.LazyFrame, columns: Iterable[ColumnProfile], count:
 def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
     type_ = _TYPES.get(column.type)
     if type_ is None:
-        return f"    # {column.name!r} is {column.type}: kept, but no type of a contract"
-    options = [f"name={column.name!r}"] if _attribute(column.name) != column.name else []
+        return f"    # {_quoted(column.name)} is {column.type}: kept, but no type of a contract"
+    options = [f"name={_quoted(column.name)}"] if _attribute(column.name) != column.name else []
     if column.numbers is not None and type_ in ("int", "float"):
         options += _range(column.numbers, type_)
     if column.levels is not None and has_levels:
@@ -121,12 +123,17 @@ def _closed_set(levels: CategoryCounts) -> list[str]:
         return []
     if sum(count == 1 for count in levels.counts) / rows > _NEW_LEVEL_CHANCE:
         return []
-    return [f"one_of={list(levels.levels)!r}"]
+    return [f"one_of=[{', '.join(map(_quoted, levels.levels))}]"]
 
 
 def _null_share(column: ColumnProfile) -> float:
     upper = clopper_pearson_interval(column.nulls, column.rows, _CONFIDENCE)[1]
     return min(1.0, _NULL_ALLOWANCE * upper)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Python writes it, in double quotes; nothing of it can run."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _attribute(name: str) -> str:
@@ -139,7 +146,8 @@ def _attribute(name: str) -> str:
 def _class_name(data: str) -> str:
     """Return a class for data: `plane_history` becomes `PlaneHistory`."""
     made = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", data))
-    return made if made.isidentifier() else f"Data{made}"
+    is_free = made.isidentifier() and not keyword.iskeyword(made) and made != "Contract"
+    return made if is_free else f"Data{made}"
 
 
 def _imports(columns: Iterable[ColumnProfile]) -> list[str]:

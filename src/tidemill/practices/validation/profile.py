@@ -39,7 +39,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """Statistics of all columns; exact where the kernels say so, the same in any order of rows."""
+    """Statistics of all columns; sums are exact up to the rounding inside one batch."""
 
     rows: int
     columns: tuple[ColumnProfile, ...]

@@ -1,0 +1,74 @@
+"""contract infer: a proposal that can be pasted, and that the data it came from satisfy."""
+
+import datetime as dt
+
+import polars as pl
+
+from tidemill.practices.validation.contract import Contract, spec_of
+from tidemill.practices.validation.inference import proposed_code
+from tidemill.practices.validation.judge import Judge
+
+ROWS = 3000
+FRAME = pl.DataFrame(
+    {
+        "flight id": [f"f{i}" for i in range(ROWS)],
+        "class": ["a", 'b"\n', "ü"] * (ROWS // 3),
+        "delay": [None if i % 100 == 0 else i % 60 - 10 for i in range(ROWS)],
+        "temp": [20.0 + (i % 7) / 3 for i in range(ROWS)],
+        "word": [f"w{i % 500}" for i in range(ROWS)],
+        "at": [dt.datetime(2013, 1, 1, tzinfo=dt.UTC)] * ROWS,
+        "parts": [[1, 2]] * ROWS,
+    }
+)
+
+
+def declared(name: str, frame: pl.DataFrame) -> type[Contract]:
+    code = proposed_code(name, frame.lazy())
+    known: dict[str, object] = {"__name__": "proposed"}
+    exec(code.replace("import tidemill as tm", _IMPORTS), known)
+    return next(
+        value
+        for value in known.values()
+        if isinstance(value, type) and issubclass(value, Contract) and value is not Contract
+    )
+
+
+_IMPORTS = (
+    "from tidemill.practices.validation import contract as tm\nfrom tidemill.practices.validation."
+    "contract import Contract"
+)
+
+
+def test_the_proposal_runs_and_its_own_data_satisfy_it() -> None:
+    spec = spec_of(declared("late_flights", FRAME))
+    assert spec.data == "late_flights"
+    assert spec.key == ("flight id",)
+    judge = Judge(spec)
+    judged = judge.judge(FRAME, 0)
+    judge.close()
+    assert judged.bad.height == 0
+
+
+def test_it_proposes_types_sets_ranges_and_shares_that_the_data_bear_out() -> None:
+    spec = spec_of(declared("late_flights", FRAME))
+    by_name = {column.name: column for column in spec.columns}
+    assert by_name["class"].one_of == ("a", 'b"\n', "ü")
+    assert by_name["word"].one_of is None
+    assert by_name["delay"].type == "int"
+    low, high = by_name["delay"].between
+    assert low <= -10 < 49 <= high
+    assert 0.01 < by_name["delay"].max_null_share < 0.05
+    assert by_name["temp"].between[0] >= 0
+    assert by_name["at"].type == "datetime"
+    assert "parts" not in by_name
+
+
+def test_few_rows_prove_neither_a_key_nor_a_closed_set() -> None:
+    spec = spec_of(declared("few", FRAME.head(30)))
+    assert spec.key == ()
+    assert all(column.one_of is None for column in spec.columns)
+
+
+def test_no_rows_at_all_still_give_the_columns() -> None:
+    spec = spec_of(declared("none", FRAME.clear()))
+    assert next(iter(spec.types)) == "flight id"
