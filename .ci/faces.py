@@ -1,5 +1,5 @@
 # ruff: noqa: INP001
-"""Write what the faces know of every operation: `dispatch/index.py`, `client/methods.py`, the root.
+"""Write what the faces know of every operation: `dispatch/index.py`, `client/methods.py`, root, docs.
 
 python .ci/faces.py           write the files again
 python .ci/faces.py --check   say which are old, exit 1
@@ -9,13 +9,15 @@ import re
 import sys
 from pathlib import Path
 
-from tidemill.dispatch.parameters import summary
+from tidemill.cli.pages import command
+from tidemill.dispatch.parameters import parameters, summary
 from tidemill.dispatch.registry import kinds_of, operations_of, rooms
 
 SOURCE = Path(__file__).parents[1] / "src" / "tidemill"
 INDEX = SOURCE / "dispatch" / "index.py"
 METHODS = SOURCE / "client" / "methods.py"
 ROOT = SOURCE / "__init__.py"
+PAGES = SOURCE.parents[1] / "docs" / "commands.md"
 
 
 def alias(module: str) -> str:
@@ -46,25 +48,20 @@ def found() -> list[tuple[str, object]]:
 
 def index_text() -> str:
     """Return `dispatch/index.py`."""
-    text = INDEX.read_text()
-    head = text[: text.index("\nOFFERS")]
-    lines = ["OFFERS: tuple[Offer, ...] = ("]
-    for room, operation in found():
-        lines.append("    Offer(")
-        values = (operation.command, room, operation.name, summary(operation), operation.faces)
-        lines += [*(f"        {literal(value)}," for value in values), "    ),"]
-    lines += [")", "KIND_ROOMS: Mapping[str, str] = {"]
+    head, _, _ = INDEX.read_text().partition('for line in """')
+    lines = [
+        f"{' '.join(op.command)} | {short(room)} | {op.name} | {' '.join(op.faces)} | {summary(op)}"
+        for room, op in found()
+    ]
     kinds = {kind.name: room for room in working() for kind in kinds_of(room)}
-    lines += [f'    "{name}": "{room}",' for name, room in sorted(kinds.items())]
-    return head + "\n" + "\n".join([*lines, "}"]) + "\n"
+    rows = [f'    "{name}": "{room}",' for name, room in sorted(kinds.items())]
+    tail = ['""".splitlines()', ")", "KIND_ROOMS: Mapping[str, str] = {", *rows, "}"]
+    return head + "\n".join(['for line in """\\', *lines, *tail]) + "\n"
 
 
-def literal(value: str | tuple[str, ...]) -> str:
-    """Return a text or a tuple of texts as code."""
-    if isinstance(value, tuple):
-        inner = ", ".join(literal(item) for item in value)
-        return f"({inner}{',' if len(value) == 1 else ''})"
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def short(room: str) -> str:
+    """Return a room as the index spells it."""
+    return room.removeprefix("tidemill.").removesuffix(".operations")
 
 
 def python_operations() -> list[tuple[str, str]]:
@@ -112,10 +109,20 @@ def root_text() -> str:
     )
 
 
+def pages_text() -> str:
+    """Return `docs/commands.md`: the help page of every command."""
+    parts = ["# Commands", "What `tidemill COMMAND --help` says. Written by `.ci/faces.py`."]
+    for _, op in found():
+        if "cli" in op.faces:
+            title = " ".join(("tidemill", *op.command))
+            parts.append(f"## {title}\n\n```text\n{command(op, parameters(op)).rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> int:
     """Write or check the files; returns the exit code."""
-    wanted = {INDEX: index_text(), METHODS: methods_text(), ROOT: root_text()}
-    old = [path for path, text in wanted.items() if path.read_text() != text]
+    wanted = {INDEX: index_text(), METHODS: methods_text(), ROOT: root_text(), PAGES: pages_text()}
+    old = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" not in sys.argv:
         for path in old:
             path.write_text(wanted[path])

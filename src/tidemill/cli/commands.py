@@ -17,7 +17,7 @@ from tidemill.lineage.suggestions import closest
 
 if TYPE_CHECKING:
     from tidemill.cli.answers import Answers
-    from tidemill.cli.main import Opener
+    from tidemill.cli.opener import Opener
     from tidemill.core.operation import Operation
 
 FOLDER = ("-C", "--project")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,18 +15,7 @@ from tidemill.core.errors import CancelledError, TidemillError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidemill.dispatch.call import RoleOf
-    from tidemill.lineage.record import Record, Tell
-
-
-class Opener(Protocol):
-    """Opens the record that a command works on; the composition root brings it."""
-
-    def __call__(
-        self, folder: str | None, tell: Tell, *, needs_project: bool
-    ) -> tuple[Record, RoleOf]:
-        """Return the record at or above a folder, and who may do what in it."""
-        ...
+    from tidemill.cli.opener import Opener
 
 
 def run(arguments: Sequence[str], opener: Opener) -> int:

@@ -1,405 +1,86 @@
-"""What every room offers, as a table. Written by `.ci/faces.py`; do not edit."""
+# ruff: noqa: E501 - one line an operation
+"""What every room offers, one line each. Written by `.ci/faces.py`; do not edit."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Offer(NamedTuple):
-    """One operation: how it is typed, where it is, its Python name, its help, its faces."""
+    """One operation: how it is typed, where it is, its Python name, its faces, its help."""
 
     command: tuple[str, ...]
     room: str
     name: str
-    summary: str
     faces: tuple[str, ...]
+    summary: str
 
 
-OFFERS: tuple[Offer, ...] = (
-    Offer(
-        ("alert", "list"),
-        "tidemill.practices.drift.operations",
-        "list_alerts",
-        "List the open alerts, newest first.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("alert", "resolve"),
-        "tidemill.practices.drift.operations",
-        "resolve_alert",
-        "Resolve an alert: say what came of it and close it.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("approve",),
-        "tidemill.practices.governance.operations",
-        "approve",
-        "Approve that a version gets an alias; counts for everybody's move but one's own.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("audit", "verify"),
-        "tidemill.practices.governance.operations",
-        "verify_audit",
-        "Prove that nobody has rewritten the record, or say what was changed.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("card",),
-        "tidemill.practices.governance.operations",
-        "card",
-        "Write a model card from the record alone, as Markdown.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("check",),
-        "tidemill.practices.integration.operations",
-        "check",
-        "Ask every gate of code, data and models; what has not changed is not judged again.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("comment",),
-        "tidemill.practices.collaboration.operations",
-        "comment",
-        "Say something about a ref, a version or a run; `tidemill log REF` shows it.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("config", "show"),
-        "tidemill.practices.infrastructure.operations",
-        "show_config",
-        "Show every setting, its value and where that came from.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("contract", "infer"),
-        "tidemill.practices.validation.operations",
-        "infer_contract",
-        "Propose a contract from a data version, as Python text to put into the project.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("contract", "list"),
-        "tidemill.practices.validation.operations",
-        "list_contracts",
-        "List the contracts that the project's code declares.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("data", "add"),
-        "tidemill.practices.validation.operations",
-        "add_data",
-        "Add a version of data: read once, checked against its contract, bad rows put aside.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("data", "check"),
-        "tidemill.practices.validation.operations",
-        "check_data",
-        "Check a data version against its contract as it is declared now.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("data", "get"),
-        "tidemill.practices.versioning.operations",
-        "get_data",
-        "Write a data version into a plain Parquet or CSV file.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("deploy",),
-        "tidemill.practices.delivery.operations",
-        "deploy",
-        "Serve a version of a model, without a failed request while it replaces another.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("deployment", "status"),
-        "tidemill.practices.delivery.operations",
-        "serving_status",
-        "Show what serves now: state, model, address, restarts.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("diff",),
-        "tidemill.lineage.operations",
-        "diff",
-        "Say what changed between two of the same kind.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("down",),
-        "tidemill.practices.delivery.operations",
-        "down",
-        "Stop every service after its last answer; `tidemill up` serves the same again.",
-        ("cli", "python"),
-    ),
-    Offer(
-        ("drift", "show"),
-        "tidemill.practices.drift.operations",
-        "show_drift",
-        "Show where the detectors of a deployment stand.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("drift", "test"),
-        "tidemill.practices.drift.operations",
-        "test_drift",
-        "Test a window for drift of data and of performance; a window is tested once.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("impact",),
-        "tidemill.lineage.operations",
-        "impact",
-        "List everything that was built on it, by kind.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("init",),
-        "tidemill.practices.infrastructure.operations",
-        "init_project",
-        "Make a project that runs, from a template; a file that is there is never touched.",
-        ("cli",),
-    ),
-    Offer(
-        ("labels", "add"),
-        "tidemill.practices.monitoring.operations",
-        "add_labels",
-        "Add labels of predictions; the same again adds nothing, a newer one corrects.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("list",),
-        "tidemill.lineage.operations",
-        "listing",
-        "List refs with their newest version, or runs.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("log",),
-        "tidemill.lineage.operations",
-        "log",
-        "Say who did what to it, when and why; oldest first.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("model", "add"),
-        "tidemill.practices.versioning.operations",
-        "add_model",
-        "Register a model that was made elsewhere: a folder that Model.save wrote.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("model", "compare"),
-        "tidemill.practices.training.operations",
-        "compare_models",
-        "Say whether a challenger is better than a champion, with the error that is promised.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("monitor", "report"),
-        "tidemill.practices.monitoring.operations",
-        "report_window",
-        "Report a window of predictions: model, business and operation, with the labels known.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("owner", "set"),
-        "tidemill.practices.collaboration.operations",
-        "set_owner",
-        "Give a ref another owner.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("policy", "set"),
-        "tidemill.practices.governance.operations",
-        "set_policy",
-        "Say what the move of an alias needs; it replaces the policy that there was.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("policy", "show"),
-        "tidemill.practices.governance.operations",
-        "show_policy",
-        "Show what moving aliases needs.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("predictions", "collect"),
-        "tidemill.practices.monitoring.operations",
-        "collect",
-        "Seal the predictions of a window; asked again it adds only what came late.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("predictions", "list"),
-        "tidemill.practices.monitoring.operations",
-        "list_windows",
-        "List the sealed windows of a deployment, oldest first.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("predictions", "show"),
-        "tidemill.practices.monitoring.operations",
-        "show_prediction",
-        "Show one prediction: what was asked, what was answered, by whom.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("promote",),
-        "tidemill.practices.versioning.operations",
-        "promote",
-        "Point an alias at a version, if its policy allows.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("rm",),
-        "tidemill.lineage.operations",
-        "hide",
-        "Hide a ref from lists; its history and bytes stay.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("role", "list"),
-        "tidemill.practices.collaboration.operations",
-        "list_roles",
-        "List the roles that were set.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("role", "set"),
-        "tidemill.practices.collaboration.operations",
-        "set_role",
-        "Give an actor or a team a role; with the first one, whoever has none may only read.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("rollback",),
-        "tidemill.practices.delivery.operations",
-        "rollback",
-        "Serve again what a deployment served before its newest version.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("run",),
-        "tidemill.practices.pipelines.operations",
-        "run_pipeline",
-        "Run a pipeline; steps whose code and inputs are known are not computed again.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("search",),
-        "tidemill.lineage.operations",
-        "search",
-        "Search names, reasons, errors and notes for a text.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("show",),
-        "tidemill.lineage.operations",
-        "show",
-        "Show everything that is known of one thing.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("status",),
-        "tidemill.practices.infrastructure.operations",
-        "status",
-        "Say how the project stands: newest versions, open runs, what serves.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("team", "add"),
-        "tidemill.practices.collaboration.operations",
-        "add_team",
-        "Make a team, or add members to it.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("team", "list"),
-        "tidemill.practices.collaboration.operations",
-        "list_teams",
-        "List the teams of this project and their members.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("trigger", "fire"),
-        "tidemill.practices.training.operations",
-        "fire_trigger",
-        "Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("trigger", "list"),
-        "tidemill.practices.training.operations",
-        "list_triggers",
-        "List the triggers of the project and what came of them.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("trigger", "resume"),
-        "tidemill.practices.training.operations",
-        "resume_trigger",
-        "Let a trigger go on that was paused after failed trainings.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("trigger", "tick"),
-        "tidemill.practices.training.operations",
-        "tick",
-        "Let every trigger decide, and act: train, compare, promote, deploy.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("undeploy",),
-        "tidemill.practices.delivery.operations",
-        "undeploy",
-        "Stop serving a deployment after its last answer; its versions stay.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("up",),
-        "tidemill.practices.delivery.operations",
-        "up",
-        "Keep everything that is deployed serving, and follow it until Ctrl-C.",
-        ("cli",),
-    ),
-    Offer(
-        ("view", "get"),
-        "tidemill.practices.features.operations",
-        "get_features",
-        "Read the features of one entity from the online store.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("view", "materialize"),
-        "tidemill.practices.features.operations",
-        "materialize_views",
-        "Put feature views into the online store, from the newest data, as known at a time.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("view", "push"),
-        "tidemill.practices.features.operations",
-        "push_rows",
-        "Add rows that have just arrived to a view in the online store.",
-        ("cli", "python", "http"),
-    ),
-    Offer(
-        ("view", "vectors"),
-        "tidemill.practices.features.operations",
-        "vectors",
-        "Return the features of many rows from the online store, each at its own time.",
-        ("python",),
-    ),
-    Offer(
-        ("why",),
-        "tidemill.lineage.operations",
-        "why",
-        "Say what made it: runs, code, environment, data, back to the first source.",
-        ("cli", "python", "http"),
-    ),
+def _offer(line: str) -> Offer:
+    command, room, name, faces, summary = line.split(" | ", 4)
+    return Offer(
+        tuple(command.split()), f"tidemill.{room}.operations", name, tuple(faces.split()), summary
+    )
+
+
+OFFERS: tuple[Offer, ...] = tuple(
+    _offer(line)
+    for line in """\
+alert list | practices.drift | list_alerts | cli python http | List the open alerts, newest first.
+alert resolve | practices.drift | resolve_alert | cli python http | Resolve an alert: say what came of it and close it.
+approve | practices.governance | approve | cli python http | Approve that a version gets an alias; counts for everybody's move but one's own.
+audit verify | practices.governance | verify_audit | cli python http | Prove that nobody has rewritten the record, or say what was changed.
+card | practices.governance | card | cli python http | Write a model card from the record alone, as Markdown.
+check | practices.integration | check | cli python http | Ask every gate of code, data and models; what has not changed is not judged again.
+comment | practices.collaboration | comment | cli python http | Say something about a ref, a version or a run; `tidemill log REF` shows it.
+config show | practices.infrastructure | show_config | cli python http | Show every setting, its value and where that came from.
+contract infer | practices.validation | infer_contract | cli python http | Propose a contract from a data version, as Python text to put into the project.
+contract list | practices.validation | list_contracts | cli python http | List the contracts that the project's code declares.
+data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
+data check | practices.validation | check_data | cli python http | Check a data version against its contract as it is declared now.
+data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file.
+deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.
+deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.
+diff | lineage | diff | cli python http | Say what changed between two of the same kind.
+down | practices.delivery | down | cli python | Stop every service after its last answer; `tidemill up` serves the same again.
+drift show | practices.drift | show_drift | cli python http | Show where the detectors of a deployment stand.
+drift test | practices.drift | test_drift | cli python http | Test a window for drift of data and of performance; a window is tested once.
+impact | lineage | impact | cli python http | List everything that was built on it, by kind.
+init | practices.infrastructure | init_project | cli | Make a project that runs, from a template; a file that is there is never touched.
+labels add | practices.monitoring | add_labels | cli python http | Add labels of predictions; the same again adds nothing, a newer one corrects.
+list | lineage | listing | cli python http | List refs with their newest version, or runs.
+log | lineage | log | cli python http | Say who did what to it, when and why; oldest first.
+model add | practices.versioning | add_model | cli python http | Register a model that was made elsewhere: a folder that Model.save wrote.
+model compare | practices.training | compare_models | cli python http | Say whether a challenger is better than a champion, with the error that is promised.
+monitor report | practices.monitoring | report_window | cli python http | Report a window of predictions: model, business and operation, with the labels known.
+owner set | practices.collaboration | set_owner | cli python http | Give a ref another owner.
+policy set | practices.governance | set_policy | cli python http | Say what the move of an alias needs; it replaces the policy that there was.
+policy show | practices.governance | show_policy | cli python http | Show what moving aliases needs.
+predictions collect | practices.monitoring | collect | cli python http | Seal the predictions of a window; asked again it adds only what came late.
+predictions list | practices.monitoring | list_windows | cli python http | List the sealed windows of a deployment, oldest first.
+predictions show | practices.monitoring | show_prediction | cli python http | Show one prediction: what was asked, what was answered, by whom.
+promote | practices.versioning | promote | cli python http | Point an alias at a version, if its policy allows.
+rm | lineage | hide | cli python http | Hide a ref from lists; its history and bytes stay.
+role list | practices.collaboration | list_roles | cli python http | List the roles that were set.
+role set | practices.collaboration | set_role | cli python http | Give an actor or a team a role; with the first one, whoever has none may only read.
+rollback | practices.delivery | rollback | cli python http | Serve again what a deployment served before its newest version.
+run | practices.pipelines | run_pipeline | cli python http | Run a pipeline; steps whose code and inputs are known are not computed again.
+search | lineage | search | cli python http | Search names, reasons, errors and notes for a text.
+show | lineage | show | cli python http | Show everything that is known of one thing.
+status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
+team add | practices.collaboration | add_team | cli python http | Make a team, or add members to it.
+team list | practices.collaboration | list_teams | cli python http | List the teams of this project and their members.
+trigger fire | practices.training | fire_trigger | cli python http | Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.
+trigger list | practices.training | list_triggers | cli python http | List the triggers of the project and what came of them.
+trigger resume | practices.training | resume_trigger | cli python http | Let a trigger go on that was paused after failed trainings.
+trigger tick | practices.training | tick | cli python http | Let every trigger decide, and act: train, compare, promote, deploy.
+undeploy | practices.delivery | undeploy | cli python http | Stop serving a deployment after its last answer; its versions stay.
+up | practices.delivery | up | cli | Keep everything that is deployed serving, and follow it until Ctrl-C.
+view get | practices.features | get_features | cli python http | Read the features of one entity from the online store.
+view materialize | practices.features | materialize_views | cli python http | Put feature views into the online store, from the newest data, as known at a time.
+view push | practices.features | push_rows | cli python http | Add rows that have just arrived to a view in the online store.
+view vectors | practices.features | vectors | python | Return the features of many rows from the online store, each at its own time.
+why | lineage | why | cli python http | Say what made it: runs, code, environment, data, back to the first source.
+""".splitlines()
 )
 KIND_ROOMS: Mapping[str, str] = {
     "code": "tidemill.practices.pipelines.operations",
