@@ -42,6 +42,11 @@ class LightgbmText:
             CorruptError: the text is not a whole LightGBM model.
             MissingExtraError: LightGBM is not installed.
         """
+        text = (folder / _FILE).read_bytes()
+        if not text.startswith(_HEAD) or _TAIL not in text:
+            raise CorruptError(
+                f"{_FILE} is not a whole LightGBM model", fix="store it with Booster.save_model"
+            )
         try:
             import lightgbm  # noqa: PLC0415 - heavy, and an extra
         except ImportError:
@@ -49,11 +54,6 @@ class LightgbmText:
                 "this model needs LightGBM, which is not installed",
                 fix="pip install 'tidemill[lightgbm]'",
             ) from None
-        text = (folder / _FILE).read_bytes()
-        if not text.startswith(_HEAD) or _TAIL not in text:
-            raise CorruptError(
-                f"{_FILE} is not a whole LightGBM model", fix="store it with Booster.save_model"
-            )
         try:
             return lightgbm.Booster(model_str=text.decode("utf-8"))
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
