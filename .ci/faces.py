@@ -1,5 +1,5 @@
 # ruff: noqa: INP001
-"""Write what the faces know of every operation: `dispatch/index.py`, `client/methods.py`, root, docs.
+"""Write what faces know of every operation: `dispatch/index.py`, `client/methods.py`, root, docs.
 
 python .ci/faces.py           write the files again
 python .ci/faces.py --check   say which are old, exit 1
