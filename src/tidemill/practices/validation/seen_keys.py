@@ -48,10 +48,13 @@ class SeenKeys:
         """
         keys = frame.select(self.columns)
         is_known = ~keys.select(_any_null(self.columns)).to_series().to_numpy()
-        is_first = keys.to_struct().is_first_distinct().to_numpy()
+        values = keys.to_series() if keys.width == 1 else keys.to_struct()
+        is_first = values.is_first_distinct().to_numpy()
         asked = np.flatnonzero(is_known & is_first)
         found: NDArray[np.bool_] = is_known & ~is_first
         hashes = _hashes(keys[asked])
+        order = np.argsort(hashes[0])  # searching in order is several times as fast
+        hashes, asked = (hashes[0][order], hashes[1][order]), asked[order]
         seen = np.zeros(len(asked), dtype=np.bool_)
         for run in (*self._runs, *self._spilled):
             seen |= _contained(run, hashes)
@@ -60,13 +63,12 @@ class SeenKeys:
         return found
 
     def _remember(self, hashes: Run) -> None:
+        """Take sorted hashes as a run; each run is at least twice as long as the next."""
         if not len(hashes[0]):
             return
-        self._runs.append(_sorted(hashes))
+        self._runs.append(hashes)
         while len(self._runs) > 1 and 2 * len(self._runs[-1][0]) > len(self._runs[-2][0]):
-            last, before = self._runs.pop(), self._runs.pop()
-            joined = (np.concatenate([before[0], last[0]]), np.concatenate([before[1], last[1]]))
-            self._runs.append(_sorted(joined))
+            self._runs.append(_joined(self._runs.pop(), self._runs.pop()))
         if len(self._runs[0][0]) >= self._spill_rows:
             self._spilled.append(self._on_disk(self._runs.pop(0)))
 
@@ -91,9 +93,10 @@ def _hashes(keys: pl.DataFrame) -> Run:
     return first, second
 
 
-def _sorted(run: Run) -> Run:
-    order = np.argsort(run[0])
-    return run[0][order], run[1][order]
+def _joined(left: Run, right: Run) -> Run:
+    first = np.concatenate([left[0], right[0]])
+    order = np.argsort(first, kind="stable")  # merges what is sorted already
+    return first[order], np.concatenate([left[1], right[1]])[order]
 
 
 def _contained(run: Run, hashes: Run) -> NDArray[np.bool_]:
