@@ -1,11 +1,14 @@
 """Predictions are sealed exactly once, whatever comes late, and found wherever they are."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from served_world import START, days_of_rows
+from served_world import START, World, days_of_rows
 
+from tidemill.adapters.local.stream import MappedStream
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.times import parse_window
 from tidemill.practices.monitoring.predictions import find_prediction
@@ -112,3 +115,41 @@ def test_a_prediction_is_found_in_the_tail_and_in_a_window_by_whole_and_short_id
         find_prediction(served.record, "0" * 32)
     with pytest.raises(InvalidInputError):
         find_prediction(served.record, "xyz")
+
+
+def test_two_collectors_at_once_seal_no_row_twice(served, tmp_path) -> None:
+    rows = days_of_rows(APRIL, 4)
+    served.predict(rows)
+    served.predict(days_of_rows(MAY, 1))
+    other = World(tmp_path)
+    barrier = threading.Barrier(2)
+
+    def work(record):
+        barrier.wait()
+        return collect(record, "delay", window="2013-04", at=MAY)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(work, [served.record, other.record]))
+    other.close()
+    assert sorted(one.rows_added for one in done) == [0, 240]
+    sealed = scan_window(served.record, "delay", parse_window("2013-04")).collect()
+    assert sealed["flight"].sort().equals(rows["flight"].sort())
+
+
+def test_what_was_sealed_but_not_forgotten_is_not_sealed_again(served) -> None:
+    """As after a kill between the commit and the forgetting."""
+    served.predict(days_of_rows(APRIL, 2))
+    blocks = [block for _, block in served.record.ports.stream.read("delay")]
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    assert len(blocks) == 3
+    keep = MappedStream.forget
+    served.predict(days_of_rows(APRIL, 1, seed=8))
+    try:
+        MappedStream.forget = lambda *_: None
+        collect(served.record, "delay", window="2013-04", at=MAY)
+    finally:
+        MappedStream.forget = keep
+    assert list(served.record.ports.stream.read("delay"))
+    done = collect(served.record, "delay", window="2013-04", at=MAY)
+    assert (done.rows, done.rows_added) == (180, 0)
+    assert not list(served.record.ports.stream.read("delay"))

@@ -150,7 +150,7 @@ def _drawn(title: str, figures: tuple[ReportFigure, ...]) -> str:
     rows = [
         [
             f.name,
-            f.why if f.value is None else f.value,
+            f.why if f.value is None else _plain(f),
             "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}",
             f.rows,
             f.unit,
@@ -158,6 +158,14 @@ def _drawn(title: str, figures: tuple[ReportFigure, ...]) -> str:
         for f in figures
     ]
     return table([title, "value", "95 % interval", "rows", "unit"], rows)
+
+
+def _plain(figure: ReportFigure) -> float | int | None:
+    """Counts as whole numbers."""
+    value = figure.value
+    if value is not None and figure.low is None and value.is_integer():
+        return int(value)
+    return value
 
 
 def _slices(slices: tuple[SliceReport, ...]) -> str:

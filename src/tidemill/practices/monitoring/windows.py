@@ -97,6 +97,13 @@ def collect(  # noqa: D417 - `record` is the context, not an argument of a face
             f"the window {span} is not over at {moment:%Y-%m-%dT%H:%M:%SZ}",
             fix="wait for its end, or give an earlier one: --window START..END",
         )
+    try:
+        return _collect(record, name, span, moment)
+    except ConflictError:  # another collector was faster: what it sealed is sealed
+        return _collect(record, name, span, moment)
+
+
+def _collect(record: Record, name: str, span: Window, moment: datetime) -> Collected:
     seals = known_seals(record, name)
     tail = OpenTail(record, name, span, seals)
     tail.look()
@@ -268,12 +275,8 @@ def _collected(record: Record, tail: OpenTail, seals: list[Seal]) -> Collected:
 
 
 def collect_if_over(record: Record, name: str, window: Window, moment: datetime) -> None:
-    """Seal what a window has by now, if it is over; somebody who does so meanwhile is as good."""
-    if window.end > moment:
-        return
-    try:
-        collect(record, name, window=str(window), at=moment)
-    except ConflictError:
+    """Seal what a window has by now, if it is over."""
+    if window.end <= moment:
         collect(record, name, window=str(window), at=moment)
 
 
