@@ -31,6 +31,7 @@ from tidemill.practices.training.contest import hold_contest, spent_alpha
 from tidemill.practices.versioning.registry import load_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from tidemill.core.times import Window
@@ -119,12 +120,8 @@ def compare(
         )  # fmt: skip
         return (*hold_contest(model.task, paired, look=look).findings, gates)
 
-    def count(run: RunDraft) -> None:
-        key = f"{_looks(record, served, span)}{look}"
-        run.add(Keyed(key=key, run=run.id))
-        run.require(KeyIs(key=key, run=None))
-
-    gate = ask(record, question, judge, at=moment, attach=count if may_look else None)
+    counted = _count_look(f"{_looks(record, served, span)}{look}") if may_look else None
+    gate = ask(record, question, judge, at=moment, attach=counted)
     return _told(record, question, gate, span)
 
 
@@ -175,6 +172,16 @@ def _looks(record: Record, deployment: str, window: Window) -> str:
 
 def _next_look(record: Record, deployment: str, window: Window) -> int:
     return len(record.ports.ledger.keys([_looks(record, deployment, window)])) + 1
+
+
+def _count_look(key: str) -> Callable[[RunDraft], None]:
+    """Return what ties a look to its run: two looks at once cannot be the same one."""
+
+    def count(run: RunDraft) -> None:
+        run.add(Keyed(key=key, run=run.id))
+        run.require(KeyIs(key=key, run=None))
+
+    return count
 
 
 def _require_unseen(record: Record, version: Version, window: Window) -> None:
