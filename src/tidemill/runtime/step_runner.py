@@ -51,14 +51,15 @@ class StepRunner:
 
     def run(self, order: StepOrder) -> StepOutcome:
         """Run an order; never raises."""
-        before = _cpu_s()
-        start = time.perf_counter()
-        _forget_peak()
         figures: list[tuple[str, float, int]] = []
         values: tuple[Value, ...] = ()
         error, where = "", ""
+        before, start = _cpu_s(), time.perf_counter()
         try:
-            values = self._call(order, figures)
+            function = self._found(order)
+            before, start = _cpu_s(), time.perf_counter()  # importing is no part of the step
+            _forget_peak()
+            values = self._call(function, order, figures)
         except BaseException as raised:  # noqa: BLE001 - the outermost loop of the worker
             error, where = _told(raised), self._where(raised)
         return StepOutcome(
@@ -67,12 +68,12 @@ class StepRunner:
             cpu_s=_cpu_s() - before, peak_bytes=_peak_bytes(),
         )  # fmt: skip
 
-    def _call(self, order: StepOrder, figures: list[tuple[str, float, int]]) -> tuple[Value, ...]:
-        if order.code != self._code:
-            raise InvalidInputError(
-                "the project's code changed after this step was planned", fix="run it again"
-            )
-        function = self._found(order.module, order.qualname)
+    def _call(
+        self,
+        function: Callable[..., Any],
+        order: StepOrder,
+        figures: list[tuple[str, float, int]],
+    ) -> tuple[Value, ...]:
         arguments = self._arguments(function, order)
         self._seed(order.seed)
         of_figures, of_step = active_figures.set(figures), active_step.set(order.qualname)
@@ -86,7 +87,12 @@ class StepRunner:
             for name, value in _parts(order, result)
         )
 
-    def _found(self, module: str, qualname: str) -> Callable[..., Any]:
+    def _found(self, order: StepOrder) -> Callable[..., Any]:
+        if order.code != self._code:
+            raise InvalidInputError(
+                "the project's code changed after this step was planned", fix="run it again"
+            )
+        module, qualname = order.module, order.qualname
         if (module, qualname) not in self._steps:
             found: Any = importlib.import_module(module)
             for part in qualname.split("."):

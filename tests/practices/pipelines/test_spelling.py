@@ -55,7 +55,7 @@ def test_a_value_is_read_back_as_it_was(value) -> None:
 
 def _sorted(value):
     if isinstance(value, dict):
-        return sorted(((repr(k), _sorted(v)) for k, v in value.items()))
+        return {"items": sorted((repr(k), repr(_sorted(v))) for k, v in value.items())}
     if isinstance(value, list | tuple):
         return type(value)(_sorted(item) for item in value)
     return value

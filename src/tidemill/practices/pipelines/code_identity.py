@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = ("test_", "conftest.py")
 _FOLDERS_LEFT_OUT = {"tests", "test"}
+_OWN_PARTS = ("core", "kernels", "ports", "practices", "runtime")
+"""What of tidemill runs inside a step."""
 
 
 def code_identity(record: Record) -> Digest:
     """Return the digest of the project's modules and of tidemill itself, as they are on disk."""
+    return digest_of_value(["code 1", project_code(record), own_digest()])
+
+
+def project_code(record: Record) -> Digest:
+    """Return the digest of the project's modules alone, which a worker can find again."""
     workspace = record.ports.workspace
     return identity_of_sources(workspace.root, workspace.sources())
 
 
 def identity_of_sources(root: Path, sources: Sequence[Path]) -> Digest:
-    """Return the digest of a project's Python files, its tests left out, and of tidemill itself.
+    """Return the digest of a project's Python files, its tests left out.
 
     Place and name of the project's folder do not matter.
     """
@@ -43,7 +50,7 @@ def identity_of_sources(root: Path, sources: Sequence[Path]) -> Digest:
         if place.name.startswith(_LEFT_OUT) or _FOLDERS_LEFT_OUT & set(place.parts[:-1]):
             continue
         texts.append((place.as_posix(), normal_digest(path.read_bytes())))
-    return digest_of_value(["code 1", sorted(texts), own_digest()])
+    return digest_of_value(["modules 1", sorted(texts)])
 
 
 def environment_identity(environment: EnvironmentCapture) -> Digest:
@@ -95,10 +102,13 @@ def _without_docstring(
 
 @lru_cache(maxsize=1)
 def own_digest() -> str:
-    """Return the digest of tidemill's own source, as it was when this process first asked."""
+    """Return the digest of tidemill's own source, as it was when this process first asked.
+
+    Faces, adapters and the like run in no step and do not count.
+    """
     root = Path(str(files("tidemill")))
     whole = blake3()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for part in _OWN_PARTS for path in (root / part).rglob("*.py")):
         whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
         whole.update(blake3(path.read_bytes()).digest())
     return whole.hexdigest()

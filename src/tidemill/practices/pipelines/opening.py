@@ -12,7 +12,11 @@ from tidemill.core.facts import RunOpened
 from tidemill.core.run import RunId
 from tidemill.lineage.writing import RunDraft
 from tidemill.practices.pipelines.capture import capture
-from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
+from tidemill.practices.pipelines.code_identity import (
+    code_identity,
+    environment_identity,
+    project_code,
+)
 from tidemill.practices.pipelines.ends import Circumstances
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
 from tidemill.practices.pipelines.spelling import Speller, shown
@@ -53,7 +57,8 @@ class Opening:
     ) -> None:
         self._record, self._pipeline, self._wish = record, pipeline, wish
         self.at: datetime = record.moment(wish.at)
-        self.code = _loaded_code(record)
+        self.code = code_identity(record)
+        self.project_code = _loaded_code(record)
         self._environment = record.ports.workspace.environment()
         self.environment = environment_identity(self._environment)
         self.params = {
@@ -122,12 +127,12 @@ class Opening:
 
 
 def _loaded_code(record: Record) -> Digest:
-    """Return the identity of the project's code, which is the one that this process loaded.
+    """Return the digest of the project's code, which is the one that this process loaded.
 
     Raises:
         ConflictError: the files changed since; what runs here would not be what is recorded.
     """
-    code = code_identity(record)
+    code = project_code(record)
     root = record.ports.workspace.root
     if _CODE_LOADED.setdefault(root, code) != code:
         raise ConflictError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import (
@@ -22,7 +23,7 @@ from tidemill.practices.pipelines.outputs import active_plan
 from tidemill.practices.pipelines.parameters import arguments_of
 from tidemill.practices.pipelines.plan import Plan, PlanEndsError
 from tidemill.practices.pipelines.results import PipelineRun, StepLine
-from tidemill.practices.pipelines.schedule import Schedule
+from tidemill.practices.pipelines.schedule import Identities, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +43,9 @@ def run(
     start = clock.monotonic_s()
     arguments = arguments_of(pipeline, given)
     opening = Opening(record, pipeline, arguments, wish)
-    identities = (opening.code, opening.environment)
+    identities = Identities(
+        code=opening.code, environment=opening.environment, project_code=opening.project_code
+    )
     schedule = Schedule(record, identities, opening.begin, opening.renewal)
     plan = Plan(record, schedule, opening.at, is_dry=wish.is_plan)
     figures: Figures = []
@@ -50,7 +53,7 @@ def run(
         return _planned(pipeline, plan, arguments)
     with _sealed_on_error(pipeline, opening, schedule):
         with _active(plan, figures):
-            _call(pipeline, arguments)
+            _call(record, pipeline, arguments)
         schedule.finish()
         _raise_failure(schedule)
         run_id, versions, is_reused = _seal(record, opening, plan, figures)
@@ -67,7 +70,7 @@ def _planned(
     because = ""
     with _active(plan, []):
         try:
-            _call(pipeline, arguments)
+            _call(plan.record, pipeline, arguments)
         except PlanEndsError as error:
             because = error.what
     states = plan.schedule.plan()
@@ -89,16 +92,17 @@ def _active(plan: Plan, figures: Figures) -> Iterator[None]:
         active_figures.reset(of_figures)
 
 
-def _call(pipeline: Pipeline[..., Any], arguments: Mapping[str, object]) -> None:
+def _call(record: Record, pipeline: Pipeline[..., Any], arguments: Mapping[str, object]) -> None:
     try:
         pipeline.function(**arguments)
     except TidemillError:
         raise
     except Exception as error:
-        where = ""
+        where, root = "", record.ports.workspace.root
         for frame in traceback.extract_tb(error.__traceback__):
-            if "tidemill" not in frame.filename:
-                where = f" ({frame.filename}:{frame.lineno})"
+            path = Path(frame.filename)
+            if path.is_relative_to(root) and "site-packages" not in path.parts:
+                where = f" ({path.relative_to(root)}:{frame.lineno})"
         raise InvalidInputError(
             f"pipeline {pipeline.name} failed: {type(error).__name__}: {error}{where}",
             fix="mend the pipeline function; steps that had finished are kept",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tidemill.core.errors import LeaseHeldError, StepFailedError
 from tidemill.core.times import parse_span
 from tidemill.practices.pipelines.ends import StepEnd, commit_ends, error_text
@@ -38,19 +40,27 @@ ATTEMPTS = 2
 """How often a step is tried whose worker dies."""
 
 
+class Identities(msgspec.Struct, frozen=True, kw_only=True):
+    """What all calls of a run have in common. `project_code` is what a worker must find."""
+
+    code: str
+    environment: str
+    project_code: str
+
+
 class Schedule:
     """All calls of one pipeline run, and what has become of them."""
 
     def __init__(
         self,
         record: Record,
-        identities: tuple[str, str],
+        identities: Identities,
         begin: Callable[[], Circumstances],
         renewal: Renewal,
     ) -> None:
-        """`identities` are those of code and environment; `begin` opens the pipeline's run."""
+        """`begin` opens the pipeline's run, when the first step must be computed."""
         self._record, self._begin, self._renewal = record, begin, renewal
-        self._code, self._environment = identities
+        self._identities = identities
         self._shared: Circumstances | None = None
         self._executor: Executor | None = None
         self._timeout_s = parse_span(record.settings.text("run.timeout")).total_seconds()
@@ -146,7 +156,9 @@ class Schedule:
         fresh, self._fresh = self._fresh, []
         firsts: list[Node] = []
         for node in fresh:
-            first = self._first.setdefault(node.identify(self._code, self._environment), node)
+            first = self._first.setdefault(
+                node.identify(self._identities.code, self._identities.environment), node
+            )
             if first is node:
                 firsts.append(node)
             else:
@@ -215,7 +227,9 @@ class Schedule:
             node.state = "running"
             node.opened_at = self._record.now()
             run = self._record.ports.clock.new_id()
-            order = node.order(run, self._record.project, self._code, self._timeout_s)
+            order = node.order(
+                run, self._record.project, self._identities.project_code, self._timeout_s
+            )
             self._running[str(run)] = node
             self._names[str(run)] = node.step.name
             self._required_executor.submit(order)
@@ -332,7 +346,9 @@ class Schedule:
         if self._executor is not None:
             for order, line in self._executor.lines():
                 tell.line(f"{self._names.get(order, 'step')}: {line}")
-        tell.progress("steps", len(self.nodes) - self._open, len(self.nodes))
+        going = dict.fromkeys(node.step.name for node in self._running.values())
+        what = f"running {', '.join(list(going)[:3])}" if going else "steps"
+        tell.progress(what, len(self.nodes) - self._open, len(self.nodes))
 
 
 def _run_id(outcome: StepOutcome) -> RunId:

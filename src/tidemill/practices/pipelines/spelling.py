@@ -177,6 +177,8 @@ def shown(spelled: object) -> str | int | float | bool | None:
             return from_microseconds(inner).isoformat()
         if isinstance(inner, str) and tag.startswith("$"):
             return inner
+        if tag in {"$tuple", "$set"}:
+            return shown(inner)
     return canonical_json(spelled).decode()
 
 
