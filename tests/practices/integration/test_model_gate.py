@@ -8,6 +8,7 @@ from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import resolve
 from tidemill.practices.integration.bounds import Bounds
 from tidemill.practices.integration.model_gates import model_gate
+from tidemill.practices.integration.project_check import combined_gate
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 
@@ -45,3 +46,15 @@ def test_another_bound_is_another_question(world, version) -> None:
     assert strict.state == "fail"
     assert {found[name] for name in ("min_auc", "latency", "size")} == {"fail"}
     assert all(f.fix for f in strict.findings if f.state == "fail")
+
+
+def test_a_verdict_that_is_found_again_is_the_newest_again(world, version) -> None:
+    record, loose = world.record, Bounds(max_latency_ms=500.0, max_batch_latency_ms=2000.0)
+    strict = Bounds(metrics={"min_auc": 0.999})
+    first = combined_gate(record, version, [model_gate(record, version, loose)])
+    combined_gate(record, version, [model_gate(record, version, strict)])
+    assert verdict_states(record, version.artifact)["gates"] == "fail"
+    again = combined_gate(record, version, [model_gate(record, version, loose)])
+    assert again.is_unchanged
+    assert again.verdict == first.verdict
+    assert verdict_states(record, version.artifact)["gates"] == first.state

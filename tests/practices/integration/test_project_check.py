@@ -15,7 +15,7 @@ from tidemill.practices.validation.operations import add_data
 
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 
-CODE = '''
+CODE = """
 import lightgbm
 import numpy as np
 import polars as pl
@@ -58,7 +58,9 @@ def delay() -> None:
     rows = tm.training_set(asked(tm.data("landings")), views=[plane_history])
     model = train(rows)
     tm.candidate("delay", model, report=tm.evaluate(model, rows, time="at"), sample=rows)
-'''.replace("import tidemill as tm", "import tidemill as tm\nfrom datetime import datetime as tm_datetime")
+""".replace(
+    "import tidemill as tm", "import tidemill as tm\nfrom datetime import datetime as tm_datetime"
+)
 
 
 @pytest.fixture
@@ -123,3 +125,13 @@ def test_gates_of_the_code_alone_say_nothing_of_a_model(record, trained) -> None
     report = check(record, only=("code,data",))
     assert [gate.name for gate in report.gates] == ["code", "data"]
     assert "gates" not in verdict_states(record, trained.artifact)
+
+
+def test_a_project_that_cannot_be_imported_is_told_gate_by_gate(record, project_folder) -> None:
+    (project_folder / "broken.py").write_text("import tidemill\n\nprint(undefined)\n")
+    report = check(record)
+    assert not report.has_passed
+    told = {gate.name: gate for gate in report.gates}
+    assert told["code"].findings[0].state == "fail"
+    assert "broken.py:3" in told["code"].findings[0].what
+    assert told["data"].state == "error"

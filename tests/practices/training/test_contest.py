@@ -74,9 +74,7 @@ def test_a_slice_that_is_worse_beyond_doubt_is_named() -> None:
     in_slice = random.integers(0, 2, DAYS * ROWS_A_DAY) == 1
     broken = np.where(in_slice, 1.0 - rows.challenger, rows.challenger)
     levels = np.where(in_slice, "winter", "summer")
-    found = hold_contest(
-        TASK, rows_of(6, gain=0.9, challenger=broken, slices={"season": levels})
-    )
+    found = hold_contest(TASK, rows_of(6, gain=0.9, challenger=broken, slices={"season": levels}))
     slices = next(f for f in found.findings if f.rule == "slices")
     assert slices.state == "fail"
     assert "season = winter" in slices.what

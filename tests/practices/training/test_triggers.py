@@ -26,7 +26,7 @@ from tidemill.practices.versioning.data import ingest
 
 APRIL, MAY = datetime(2013, 4, 1, tzinfo=UTC), datetime(2013, 5, 1, tzinfo=UTC)
 
-PIPELINE = '''
+PIPELINE = """
 import time
 from datetime import date
 from pathlib import Path
@@ -90,7 +90,7 @@ def bad(until: date) -> None:
 @pipeline
 def endless(until: date) -> None:
     slow(until)
-'''
+"""
 
 MONTHLY = """
 [[trigger]]
@@ -137,9 +137,7 @@ def add_events(record, rows: int, at: datetime) -> None:
     import polars as pl
 
     frame = pl.DataFrame({"id": range(rows), "v": [1.0] * rows})
-    ingest(
-        record, "events", frame, append=False, key=(), watchers=(), at=at, because="they came"
-    )
+    ingest(record, "events", frame, append=False, key=(), watchers=(), at=at, because="they came")
 
 
 def runs_of(record, kind: str) -> list[Run]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidemill.core.check import Finding, worst
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import (
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import Ref, RefName, Version
 from tidemill.lineage.refs import resolve
@@ -24,7 +30,7 @@ from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.operations import check_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from tidemill.lineage.record import Record
@@ -48,17 +54,32 @@ def run_gates(
     wanted = set(only) or set(SUBJECTS)
     bounds = project_bounds(record)
     models = _models(record, pointer) if "model" in wanted else []
-    general: list[Gate] = []
+    gates: list[Gate] = []
     if "code" in wanted:
-        general.append(code_gate(record, bounds, at=at))
+        gates += _told("code", record.project, lambda: [code_gate(record, bounds, at=at)])
     if "data" in wanted:
-        general += data_gates(record, at=at)
-    gates = list(general)
+        gates += _told("data", record.project, lambda: list(data_gates(record, at=at)))
+    general = tuple(gates)
     for version in models:
-        own = model_gate(record, version, bounds, at=at)
-        gates += [own, combined_gate(record, version, [*general, own], at=at)]
+        own = _told("model", str(version), partial(_model_gates, record, version, bounds, at))
+        gates += [*own, combined_gate(record, version, [*general, *own], at=at)]
     findings = tuple(finding for gate in gates for finding in gate.findings)
     return CheckReport(state=worst(findings), gates=tuple(gates))
+
+
+def _model_gates(
+    record: Record, version: Version, bounds: Bounds, at: datetime | None
+) -> list[Gate]:
+    return [model_gate(record, version, bounds, at=at)]
+
+
+def _told(name: str, subject: str, gates: Callable[[], list[Gate]]) -> list[Gate]:
+    """Return gates; one that cannot be asked has not passed, and hides none of the others."""
+    try:
+        return gates()
+    except (InvalidInputError, NotFoundError, UnavailableError) as error:
+        finding = Finding(rule=name, state="error", what=error.what, fix=error.fix)
+        return [Gate(name=name, subject=subject, state="error", findings=(finding,))]
 
 
 def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> Gate:

@@ -17,7 +17,7 @@ from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
-from tidemill.lineage.policies import VERDICT
+from tidemill.lineage.policies import VERDICT, verdict_states
 from tidemill.lineage.writing import opened
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def ask(
     key = _key(record, question)
     known = _recall(record, key, question)
     if known is not None:
-        return known
+        return _said_again(record, key, question, known, at)
     began = clock.monotonic_s()
     findings = tuple(judge())
     state = worst(findings)
@@ -105,6 +105,26 @@ def ask(
         name=question.check, subject=question.subject, state=state, findings=findings,
         verdict=artifact.id, run=run.id, seconds=clock.monotonic_s() - began,
     )  # fmt: skip
+
+
+def _said_again(
+    record: Record, key: str, question: Question, known: Gate, at: datetime | None
+) -> Gate:
+    """Return a verdict that is kept; where another came after it, it becomes the newest again."""
+    subject = question.judged[0].artifact if question.judged else None
+    if subject is None or known.verdict is None:
+        return known
+    if verdict_states(record, subject).get(question.check) == known.state:
+        return known
+    kept = find_artifact(record, known.verdict)
+    moment = record.moment(at)
+    with opened(record, kind="check", name=question.check, at=moment) as run:
+        for one in question.judged:
+            run.used(one.artifact, name=one.name, source=one.source)
+        run.made(kept, name=VERDICT)
+        run.add(Keyed(key=key, run=run.id))
+        run.require(KeyIs(key=key, run=known.run))
+    return msgspec.structs.replace(known, run=run.id)
 
 
 def verdict_artifact(record: Record, verdict: Verdict) -> Artifact:
