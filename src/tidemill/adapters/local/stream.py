@@ -120,7 +120,7 @@ class MappedStream:
         if not folder.is_dir():
             return
         mark = max(up_to, _forgotten(folder))
-        temporary = folder / f"forgotten.{os.getpid()}.tmp"
+        temporary = folder / f"forgotten.{os.getpid()}.{threading.get_native_id()}.tmp"
         with temporary.open("wb") as file:
             file.write(struct.pack("<QQ", mark.segment, mark.offset))
             file.flush()

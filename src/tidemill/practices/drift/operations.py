@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.artifacts import read_value
 from tidemill.practices.drift.alerts import Alerts, find_alerts, resolve_alert
 from tidemill.practices.drift.results import (
     DATA,
     PERFORMANCE,
     DetectorStatus,
+    DriftCheck,
     DriftResult,
     DriftStatus,
 )
@@ -17,6 +19,7 @@ from tidemill.practices.drift.results import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidemill.core.artifact import Artifact
     from tidemill.lineage.record import Record
 
 
@@ -73,6 +76,11 @@ def list_alerts(record: Record, name: str = "", *, all: bool = False) -> Alerts:
     return Alerts(alerts=find_alerts(record, name, only_open=not all))
 
 
+def show_check(record: Record, artifact: Artifact) -> DriftCheck:
+    """Return what a drift test of a window said."""
+    return read_value(record, artifact, DriftCheck)
+
+
 OPERATIONS = (
     Operation(
         function=test_drift,
@@ -99,7 +107,7 @@ OPERATIONS = (
     ),
 )
 KINDS = (
-    Kind(name="drift", what="what a drift test of a window said"),
+    Kind(name="drift", what="what a drift test of a window said", show=show_check),
     Kind(name="detector", what="where a drift detector stands"),
     Kind(name="drift_reference", what="the days that a model is tested against"),
 )

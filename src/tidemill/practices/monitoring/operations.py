@@ -81,6 +81,4 @@ OPERATIONS = (
 KINDS = (
     Kind(name="prediction", what="one answer of a model server", locate=locate_prediction),
     Kind(name="report", what="figures of a model on rows or a window", show=show_report),
-    Kind(name="predictions", what="a sealed window of predictions"),
-    Kind(name="labels", what="what really happened, as it became known"),
 )
