@@ -15,8 +15,7 @@ START = datetime(2013, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def version(world, days_of_rows):
-    made = world.train(days_of_rows(START, 20))
-    return made
+    return world.train(days_of_rows(START, 20))
 
 
 def states(gate):

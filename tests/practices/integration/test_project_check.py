@@ -16,6 +16,8 @@ from tidemill.practices.validation.operations import add_data
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 
 CODE = """
+from datetime import datetime
+
 import lightgbm
 import numpy as np
 import polars as pl
@@ -29,7 +31,7 @@ class Landings(tm.Contract):
     key = ("id",)
     id: int
     plane: str
-    landed: tm_datetime
+    landed: datetime
     delay: float
     late: int
 

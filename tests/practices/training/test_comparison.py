@@ -23,8 +23,8 @@ def registered(world, rows: pl.DataFrame, until: str, *, name="delay", seed=1):
     """A model as a pipeline registers it: with its report, and `until` among the parameters."""
     first = world.train(rows, name="scratch", seed=seed)
     artifact, objects = store_model(world.record.ports.objects, world.model)
-    where = [e for e in world.record.ports.ledger.edges([first.run], "down", 1)]
-    report = next(e.artifact for e in where if e.name == "report")
+    edges = world.record.ports.ledger.edges([first.run], "down", 1)
+    report = next(e.artifact for e in edges if e.name == "report")
     with opened(world.record, kind="pipeline", name="delay", params={"until": until}) as run:
         pending = register_model(
             world.record, name, artifact, run=run, report=report, objects=objects
