@@ -4,6 +4,7 @@ PARALLEL ?= 2
 VENV := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo test check fix bench clean
@@ -17,7 +18,7 @@ help: ## say what there is
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.11,<1'
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --all-extras --python $(PYTHON) --quiet
+	$(UV) sync --locked --all-extras --compile-bytecode --python $(PYTHON) --quiet
 	@touch $@
 
 setup: .venv/.ready ## make the environment from the lock file

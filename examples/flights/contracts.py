@@ -18,6 +18,7 @@ class Flights(tm.Contract):
     scheduled_at: datetime
     departed_at: datetime | None
     landed_at: datetime | None
+    reported_at: datetime
     carrier: str = tm.column(one_of=CARRIERS)
     flight: int = tm.column(between=(1, 9999))
     tailnum: str | None = tm.column(pattern=r"[ND][0-9A-Z]{1,6}", max_null_share=0.05)
@@ -28,6 +29,7 @@ class Flights(tm.Contract):
     distance: int = tm.column(between=(50, 6000), unit="miles")
 
     lands_after_departure = tm.rule("landed_at is None or landed_at > departed_at")
+    reported_after_schedule = tm.rule("reported_at > scheduled_at")
     departs_within_a_day = tm.rule("departed_at is None or dep_delay < 1440")
 
 
@@ -38,6 +40,7 @@ class Weather(tm.Contract):
 
     origin: str = tm.column(one_of=["EWR", "JFK", "LGA"])
     observed_at: datetime
+    reported_at: datetime
     temp: float | None = tm.column(between=(-40, 130), unit="degrees Fahrenheit")
     dewp: float | None = tm.column(between=(-60, 100), unit="degrees Fahrenheit")
     humid: float | None = tm.column(between=(0, 100), unit="percent")

@@ -5,7 +5,6 @@ tidemill run delay --until 2013-04-01
 
 from datetime import UTC, date, datetime
 
-import lightgbm
 import numpy as np
 import polars as pl
 from contracts import Flights
@@ -53,6 +52,8 @@ def split(rows: pl.DataFrame, held_out_share: float = 0.2) -> tuple[pl.DataFrame
 @tm.step(threads=2)
 def train(rows: pl.DataFrame, trees: int = 150, leaves: int = 31) -> tm.Model:
     """Train LightGBM; text columns become the categories that the signature keeps."""
+    import lightgbm  # noqa: PLC0415 - takes a second, and only this step needs it
+
     signature = tm.infer_signature(
         rows.select(FEATURES),
         context=rows.select(CONTEXT),

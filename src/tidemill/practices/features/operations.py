@@ -203,7 +203,7 @@ def view_ref(record: Record, name: str) -> RefName:
 
 def put_view(record: Record, view: FeatureView) -> Artifact:
     """Store a view's definition as an artifact."""
-    definition = ViewDefinition(spec=view.spec, path=object_path(view.function), digest=view.digest)
+    definition = ViewDefinition(spec=view.spec, path=object_path(view), digest=view.digest)
     summary: dict[str, Scalar] = {"source": view.spec.source, "features": len(view.spec.features)}
     return put_value(record, "view", definition, summary=summary)
 
