@@ -40,6 +40,8 @@ def write_batches(
 
 
 def _written(session: Session, dialect: Dialect, batch: Batch) -> list[Draft] | TidemillError:
+    refusals: tuple[type[Exception], ...]
+    refusals = (TypeError, ValueError, OverflowError, *dialect.refusals)
     session.execute("SAVEPOINT batch")
     try:
         require(session, batch.conditions)
@@ -48,7 +50,7 @@ def _written(session: Session, dialect: Dialect, batch: Batch) -> list[Draft] | 
         entries = drafts(write_facts(writer), writer.seals)
     except TidemillError as error:
         refusal = error
-    except (TypeError, ValueError, OverflowError, *dialect.refusals) as error:
+    except refusals as error:
         refusal = InvalidInputError(
             f"the batch holds a value that cannot be recorded: {error}",
             fix="use UTF-8 text, 64-bit whole numbers and times with a zone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,7 +15,6 @@ from tidemill.core.run import Run, Scalar
 from tidemill.core.times import from_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 FieldKind = Literal["text", "whole", "real", "time", "flag", "bytes", "item"]

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 from typing import cast as cast_type
@@ -20,7 +21,7 @@ from tidemill.adapters.frames import cast, collected, first_line
 from tidemill.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 Kind = Literal["csv", "tsv", "parquet", "jsonl", "arrow"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tidemill.core.errors import UsageError
 from tidemill.kernels.intervals import normal_quantile, student_t_quantile
@@ -26,7 +27,7 @@ from tidemill.kernels.sample_checks import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 ComparisonState = Literal["better", "not_worse", "worse", "undecided", "too_few_blocks"]
 

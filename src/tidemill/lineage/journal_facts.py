@@ -50,13 +50,13 @@ class SealPayload(msgspec.Struct, frozen=True, kw_only=True):
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that the tables hold otherwise than its entries say."""
 
-    type: type
+    result: type
     identity: tuple[Any, ...]
     where: str
     what: str
 
 
-_DECODERS = {
+_DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(type_)
     for kind, type_ in (
         ("run-opened", RunOpened),
@@ -126,7 +126,8 @@ class ExpectedFacts:
         """Yield where the tables differ, in one pass over each."""
         for type_ in _TYPES:
             seen = set()
-            for row in every(ledger, Query(type_, limit=PAGE_ROWS)):
+            rows: Iterator[Any] = every(ledger, Query(type_, limit=PAGE_ROWS))
+            for row in rows:
                 identity = _IDENTITIES[type_](row)
                 seen.add(identity)
                 yield from self._judged(type_, identity, row)
@@ -136,17 +137,17 @@ class ExpectedFacts:
 
     def still_differs(self, ledger: Ledger, suspect: Difference) -> bool:
         """Look at one fact again, after entries that came later."""
-        if suspect.type is Seal:
+        if suspect.result is Seal:
             run = Where("run", "=", suspect.identity[0])
             edges = list(every(ledger, Query(EdgeRow, where=(run,), limit=PAGE_ROWS)))
             figures = list(every(ledger, Query(Figure, where=(run,), limit=PAGE_ROWS)))
             row: Any = _seal_of(suspect.identity[0], edges, figures)
         else:
-            named = zip(IDENTITY[suspect.type], suspect.identity, strict=True)
+            named = zip(IDENTITY[suspect.result], suspect.identity, strict=True)
             where = tuple(Where(field, "=", value) for field, value in named)
-            found: list[Any] = ledger.find(Query(suspect.type, where=where, limit=1))
+            found: list[Any] = ledger.find(Query(suspect.result, where=where, limit=1))
             row = found[0] if found else None
-        return any(True for _ in self._judged(suspect.type, suspect.identity, row))
+        return any(True for _ in self._judged(suspect.result, suspect.identity, row))
 
     def _expect(self, value: Any) -> None:  # noqa: ANN401 - any of our types
         type_ = type(value)
@@ -230,7 +231,8 @@ class ExpectedFacts:
         else:
             what = "is not in the record as the journal has it"
         name = " ".join(str(part) for part in identity)
-        yield Difference(type=type_, identity=identity, where=f"{_NOUNS[type_]} {name}", what=what)
+        where = f"{_NOUNS[type_]} {name}"
+        yield Difference(result=type_, identity=identity, where=where, what=what)
 
 
 class _Runs:

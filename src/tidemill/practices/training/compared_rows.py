@@ -92,8 +92,8 @@ def contest_rows(
     frame = rows.frame
     return ContestRows(
         labels=label_codes(ours, frame["label"].to_list(), window=str(window)),
-        champion=_asked(champion, frame, "champion"),
-        challenger=_asked(challenger, frame, "challenger"),
+        champion=answers_of(champion, frame, "champion"),
+        challenger=answers_of(challenger, frame, "challenger"),
         days=day_codes(frame, "at"), logged=_logged(champion, frame, champion_id),
         slices={
             name: frame[name].cast(pl.String).fill_null("(missing)").to_numpy().astype(np.str_)
@@ -116,7 +116,12 @@ def _predictions(record: Record, deployment: str) -> list[Version]:
     return versions(record, ref_name(record, "predictions", deployment), limit=100_000)
 
 
-def _asked(model: Model, frame: pl.DataFrame, who: str) -> NDArray[np.float64]:
+def answers_of(model: Model, frame: pl.DataFrame, who: str) -> NDArray[np.float64]:
+    """Return a model's answers from the features as they were logged, as the task compares them.
+
+    Raises:
+        InvalidInputError: it needs an input that was not logged; names it.
+    """
     names = [field.name for field in model.signature.inputs]
     missing = [name for name in names if name not in frame.columns]
     if missing:

@@ -64,6 +64,22 @@ def compare_models(
     return compare(record, challenger, champion, window=window, deployment=deployment, at=at)
 
 
+def backtest_model(
+    record: Record, model: str, *, window: str, deployment: str = "", at: datetime | None = None
+) -> Backtest:
+    """Say how a version would have done where something else served; decides nothing.
+
+    Args:
+        model: the version, like model:delay@1.
+        window: of effective time: 2013-04, 2013-04-07 or START..END.
+        deployment: whose predictions are the rows; left out: the model's name.
+        at: effective time; labels known by then count.
+    """
+    from tidemill.practices.training.backtest import backtest  # noqa: PLC0415 - brings Polars
+
+    return backtest(record, model, window=window, deployment=deployment, at=record.moment(at))
+
+
 def tick(record: Record, *, at: datetime | None = None) -> Decisions:
     """Let every trigger decide, and act: train, compare, promote, deploy.
 
@@ -156,6 +172,11 @@ OPERATIONS = (
         role="contributor",
         examples=("tidemill model compare model:delay@2 model:delay@champion --window 2013-04",),
         failed=lambda found: not found.is_better,
+    ),
+    Operation(
+        function=backtest_model,
+        command=("model", "backtest"),
+        examples=("tidemill model backtest model:delay@1 --window 2013-06",),
     ),
     Operation(
         function=tick,
