@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.ledger import SqliteLedger
-from tidemill.adapters.local.process import process_owner
+from tidemill.adapters.process_owner import process_owner
 from tidemill.core.actor import Actor
 from tidemill.core.artifact import Artifact
 from tidemill.core.digest import ArtifactId, digest_of

@@ -15,8 +15,8 @@ import lightgbm
 import numpy as np
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.services import LocalServices
-from tidemill.adapters.local.target import LocalTarget, SupervisorFiles
+from tidemill.adapters.local.target.local_target import LocalTarget, SupervisorFiles
+from tidemill.adapters.local.target.services import LocalServices
 from tidemill.app.process_commands import SERVER_COMMAND
 from tidemill.core.digest import ArtifactId
 from tidemill.core.signature import Field, Signature

@@ -122,12 +122,11 @@ def test_practices_know_nothing_of_the_example() -> None:
     assert not guilty
 
 
-def test_every_adapter_place_uses_the_file_names_of_the_ports() -> None:
+def test_every_adapter_place_holds_only_what_is_named_as_a_port() -> None:
     ports = {p.stem for p in (SOURCE / "ports").glob("*.py")}
-    helping = {"process", "services", "worker_pool"}
     for place in (p for p in (SOURCE / "adapters").iterdir() if p.is_dir() and p.name[0] != "_"):
-        modules = {p.stem for p in place.iterdir() if p.name[0] != "_"}
-        assert modules <= ports | helping, f"{place.name}: {sorted(modules - ports - helping)}"
+        names = {p.stem for p in place.iterdir() if p.name[0] != "_"}
+        assert names <= ports, f"{place.name}: {sorted(names - ports)}"
 
 
 def error_classes() -> list[tuple[str, ast.ClassDef]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.local.executor import LocalExecutor
+from tidemill.adapters.local.executor.local_executor import LocalExecutor
 from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.adapters.local.workspace import LocalWorkspace
 from tidemill.app.step_worker import worker_command

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tidemill.adapters.local.process import is_alive, process_owner
+from tidemill.adapters.process_owner import is_alive, process_owner
 from tidemill.core.errors import LeaseHeldError
 from tidemill.core.facts import LeaseIs
 from tidemill.ports.ledger import ConditionFailedError
@@ -14,7 +14,7 @@ ELSEWHERE = "other-machine/boot/1/1"
 
 
 def dead_owner() -> str:
-    code = "from tidemill.adapters.local.process import process_owner; print(process_owner())"
+    code = "from tidemill.adapters.process_owner import process_owner; print(process_owner())"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()

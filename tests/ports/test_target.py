@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.target import LocalTarget, SupervisorFiles
+from tidemill.adapters.local.target.local_target import LocalTarget, SupervisorFiles
 from tidemill.core.errors import NotAllowedError, UnavailableError
 from tidemill.ports.target import ServiceSpec
 

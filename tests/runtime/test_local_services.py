@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.services import LocalServices
 from tidemill.adapters.local.stream import MappedStream
-from tidemill.adapters.local.target import LocalTarget, SupervisorFiles
+from tidemill.adapters.local.target.local_target import LocalTarget, SupervisorFiles
+from tidemill.adapters.local.target.services import LocalServices
 from tidemill.ports.target import ServiceSpec
 from tidemill.wire.prediction_block import decode_block, stream_names
 

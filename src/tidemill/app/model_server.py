@@ -1,8 +1,8 @@
 """Entry of a model server process: `python -m tidemill.app.model_server SPEC FOLDER DIGEST LOG`.
 
-Started by `adapters/local/services.py` with the service's listening socket as descriptor 3. Threads
-are pinned before anything that brings BLAS or OpenMP is imported: a fight over cores costs a single
-row up to 800 times its time.
+Started by `adapters/local/target/services.py` with the service's listening socket as descriptor 3.
+Threads are pinned before anything that brings BLAS or OpenMP is imported: a fight over cores costs
+a single row up to 800 times its time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.process import process_owner
-from tidemill.adapters.local.service_files import ServerNote, ServiceFolder
-from tidemill.adapters.local.services import SOCKET_FD
-from tidemill.adapters.local.socket_handover import hand_out, handover_path
 from tidemill.adapters.local.stream import MappedStream
+from tidemill.adapters.local.target.service_files import ServerNote, ServiceFolder
+from tidemill.adapters.local.target.services import SOCKET_FD
+from tidemill.adapters.local.target.socket_handover import hand_out, handover_path
+from tidemill.adapters.process_owner import process_owner
 from tidemill.core.errors import TidemillError
 from tidemill.ports.target import ServiceSpec
 

@@ -132,7 +132,7 @@ class Embedded:
 
     def executor(self) -> Executor:
         """Open local step workers."""
-        from tidemill.adapters.local.executor import LocalExecutor  # noqa: PLC0415
+        from tidemill.adapters.local.executor.local_executor import LocalExecutor  # noqa: PLC0415
         from tidemill.app.step_worker import worker_command  # noqa: PLC0415
 
         return LocalExecutor(
@@ -143,7 +143,7 @@ class Embedded:
 
     def target(self) -> Target:
         """Open the services of this machine."""
-        from tidemill.adapters.local.target import LocalTarget  # noqa: PLC0415
+        from tidemill.adapters.local.target.local_target import LocalTarget  # noqa: PLC0415
         from tidemill.app.process_commands import supervisor_command  # noqa: PLC0415
 
         state = state_folder(self._folder)

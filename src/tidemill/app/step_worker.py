@@ -1,8 +1,8 @@
 """Entry of a step worker: `... -m tidemill.app.step_worker FOLDER CODE OBJECTS CHANNEL LIFELINE`.
 
-Started by `adapters/local/executor.py`, with BLAS and OpenMP threads pinned in the environment. A
-guard, a child that only waits, kills the whole process group when whoever started it has ended,
-also while a step sits in C code: no worker and nothing that a step has started is left over.
+Started by `adapters/local/executor/local_executor.py`, with BLAS and OpenMP threads pinned in the
+environment. A guard, a child that only waits, kills the whole process group when whoever started it
+has ended, also while a step sits in C code: no worker and nothing that a step has started is left.
 """
 
 from __future__ import annotations

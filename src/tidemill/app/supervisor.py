@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.process import process_owner
-from tidemill.adapters.local.services import LocalServices
-from tidemill.adapters.local.target import SupervisorFiles
+from tidemill.adapters.local.target.local_target import SupervisorFiles
+from tidemill.adapters.local.target.services import LocalServices
+from tidemill.adapters.process_owner import process_owner
 from tidemill.app.places import open_record
 from tidemill.app.process_commands import SERVER_COMMAND
 from tidemill.core.errors import UnavailableError

@@ -14,7 +14,7 @@ from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.ledger import SqliteLedger
 from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.adapters.local.stream import MappedStream
-from tidemill.adapters.local.target import LocalTarget
+from tidemill.adapters.local.target.local_target import LocalTarget
 from tidemill.core.actor import Actor
 from tidemill.core.artifact import Artifact
 from tidemill.core.errors import ConflictError, NotAllowedError, NotFoundError

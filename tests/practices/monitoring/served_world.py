@@ -12,7 +12,7 @@ from tidemill.adapters.local.notifier import LogNotifier
 from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.adapters.local.source import LocalSources
 from tidemill.adapters.local.stream import MappedStream
-from tidemill.adapters.local.target import LocalTarget
+from tidemill.adapters.local.target.local_target import LocalTarget
 from tidemill.adapters.local.workspace import LocalWorkspace
 from tidemill.core.actor import Actor
 from tidemill.core.settings import resolve_settings

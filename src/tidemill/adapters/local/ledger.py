@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from tidemill.adapters import sql_coordination
-from tidemill.adapters.local.process import is_alive, process_owner
+from tidemill.adapters.process_owner import is_alive, process_owner
 from tidemill.adapters.sql_commit import write_batches
 from tidemill.adapters.sql_dialect import Dialect
 from tidemill.adapters.sql_graph import keys_with, walk

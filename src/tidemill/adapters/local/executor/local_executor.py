@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tidemill.adapters.local.worker_pool import Worker
+from tidemill.adapters.local.executor.worker_pool import Worker
 from tidemill.ports.executor import StepOutcome
 from tidemill.wire.step_protocol import decode_outcome
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.adapters.durable_files import lock
-from tidemill.adapters.local.detached import start_detached
-from tidemill.adapters.local.process import is_alive
-from tidemill.adapters.local.service_files import (
+from tidemill.adapters.local.target.detached import start_detached
+from tidemill.adapters.local.target.service_files import (
     ServiceFolder,
     Wanted,
     log_tail,
     service_folders,
 )
+from tidemill.adapters.process_owner import is_alive
 from tidemill.core.errors import UnavailableError
 from tidemill.ports.target import ServiceSpec, ServiceStatus
 from tidemill.wire.listening import require_loopback

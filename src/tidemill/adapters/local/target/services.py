@@ -14,10 +14,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tidemill.adapters.local import socket_handover
-from tidemill.adapters.local.detached import start_detached
-from tidemill.adapters.local.process import is_alive
-from tidemill.adapters.local.service_files import (
+from tidemill.adapters.local.target import socket_handover
+from tidemill.adapters.local.target.detached import start_detached
+from tidemill.adapters.local.target.service_files import (
     ServerNote,
     ServiceFolder,
     StatusFile,
@@ -25,6 +24,7 @@ from tidemill.adapters.local.service_files import (
     log_tail,
     service_folders,
 )
+from tidemill.adapters.process_owner import is_alive
 from tidemill.core.errors import TidemillError, UnavailableError
 from tidemill.ports.target import ServiceStatus
 from tidemill.wire.listening import require_loopback

@@ -1,0 +1,1 @@
+"""What runs steps on this machine: worker processes."""

@@ -1,0 +1,1 @@
+"""Where models are served on this machine: supervised processes."""
