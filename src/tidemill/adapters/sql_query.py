@@ -177,6 +177,8 @@ class _Compiler:
                 f"{where.op} compares text; {where.field} {where.op} {where.value!r} does not",
                 fix="use = != < <= > >= or in",
             )
+        if not where.value:  # every text begins with, ends with and holds the empty one
+            return self._prefix(column, item, "")
         if where.op == "suffix":
             sql = self._dialect.suffix.format(self._use(column, item), len(where.value))
         elif where.op == "contains":
