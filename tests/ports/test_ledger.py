@@ -133,7 +133,6 @@ def test_a_batch_that_is_committed_again_changes_nothing_and_appends_no_block(
     "contradiction",
     [
         lambda f, run: f.opened(run=run.id, name="other"),
-        lambda f, run: ArtifactMade(artifact=f.artifact("one", kind="report")),
         lambda f, run: ArtifactMade(artifact=f.artifact("one", size_bytes=4)),
         lambda f, run: f.created(owner="bob"),
         lambda f, run: f.versioned(1, f.artifact("other").id, run.id),
@@ -207,6 +206,16 @@ def test_a_table_may_be_laid_out_again_without_contradiction(ledger, facts) -> N
     again = facts.artifact(id=table.id, kind="table", size_bytes=12)
     ledger.commit(facts.batch(ArtifactMade(artifact=again)))
     assert ledger.find(Query(Artifact)) == [table]
+
+
+def test_content_keeps_the_kind_and_summary_that_it_was_first_made_with(ledger, facts) -> None:
+    first = facts.artifact("rows", kind="sample", summary={"rows": 3})
+    ledger.commit(facts.batch(ArtifactMade(artifact=first)))
+    run, again = facts.opened(), facts.artifact("rows", kind="report", summary={"rows": 4})
+    made = facts.edge(run.run, again.id, "made")
+    ledger.commit(facts.batch(run, ArtifactMade(artifact=again), made, facts.sealed(run.run)))
+    assert ledger.find(Query(Artifact)) == [first]
+    assert [edge.run for edge in ledger.edges([first.id], "up", 1)] == [run.run]
 
 
 def test_only_the_newest_text_of_a_note_counts(ledger, facts, turned_clock) -> None:

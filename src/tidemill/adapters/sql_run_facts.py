@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def write_artifact_made(writer: BatchWriter, fact: ArtifactMade) -> bool:
+    """Write an artifact; one that is known keeps the kind that it was first made as."""
     artifact = fact.artifact
     node = writer.node(artifact.id)
     row = writer.session.execute(
-        "SELECT kind, size_bytes, manifest, inline FROM artifact WHERE node = ?", (node,)
+        "SELECT size_bytes, manifest, inline FROM artifact WHERE node = ?", (node,)
     ).fetchone()
     if row is None:
         writer.session.execute(
@@ -30,14 +31,12 @@ def write_artifact_made(writer: BatchWriter, fact: ArtifactMade) -> bool:
         )  # fmt: skip
         return True
     # The bytes of a table (td1) may be laid out in many ways; those of b3 and tree1 may not.
-    is_same_size = artifact.id.startswith("td1:") or row[1] == artifact.size_bytes
-    if row[0] != artifact.kind or not is_same_size:
+    if not artifact.id.startswith("td1:") and row[0] != artifact.size_bytes:
         raise ConflictError(
-            f"{artifact.id[:17]} is known as a {row[0]} of {row[1]} bytes, "
-            f"not a {artifact.kind} of {artifact.size_bytes}",
-            fix="give the artifact the kind that it has",
+            f"{artifact.id[:17]} is known with {row[0]} bytes, not {artifact.size_bytes}",
+            fix="give the artifact the size of the bytes that its id is the digest of",
         )
-    if row[2] is None and row[3] is None:
+    if row[1] is None and row[2] is None:
         writer.session.execute(
             "UPDATE artifact SET manifest = ?, inline = ? WHERE node = ?",
             (artifact.manifest, artifact.inline, node),

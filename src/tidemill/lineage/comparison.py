@@ -71,7 +71,7 @@ def difference(record: Record, old: str, new: str) -> Difference:
         InvalidInputError: they are of different kinds.
     """
     before, after = find_target(record, old), find_target(record, new)
-    if before.kind != after.kind:
+    if not _are_alike(before, after):
         raise InvalidInputError(
             f"{old} is a {before.kind} and {new} is a {after.kind}",
             fix="compare two of one kind",
@@ -88,6 +88,20 @@ def difference(record: Record, old: str, new: str) -> Difference:
         parts=tuple(part for part in parts if part.changes),
         detail=None if is_same else _detail(record, before, after),
     )
+
+
+def _are_alike(before: Target, after: Target) -> bool:
+    """Versions of one kind of ref, two tables, or two things of one kind.
+
+    Content that was made first as something else has that kind.
+    """
+    if before.version and after.version and before.version.ref.kind == after.version.ref.kind:
+        return True
+    return before.kind == after.kind or (_is_table(before) and _is_table(after))
+
+
+def _is_table(target: Target) -> bool:
+    return target.artifact is not None and target.artifact.id.startswith("td1:")
 
 
 def _summary(target: Target) -> Mapping[str, Scalar]:

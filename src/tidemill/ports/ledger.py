@@ -3,7 +3,8 @@
 Rules that the conformance suite holds every adapter to:
 - `commit` is all or nothing and durable when it returns; a condition that does not hold raises
   `ConditionFailedError` and leaves no trace. Adding an artifact, run edge or ref that exists with
-  equal content is a no-op; with other content it is a `ConflictError`.
+  equal content is a no-op; with other content it is a `ConflictError`. Content has one identity:
+  an artifact that is known keeps the kind and summary that it was first made with.
 - One transaction that holds journaled facts appends exactly one block (`core/journal.py`); several
   batches committed together share one block, and a batch of figures alone appends none.
 - Conditions are judged in the transaction that writes, in the order of the batches.

@@ -4,13 +4,17 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import msgspec
 import polars as pl
 import pytest
 
 from tidemill.core.errors import CheckFailedError, InvalidInputError, NotFoundError
 from tidemill.core.query import Query
 from tidemill.core.ref import Version
+from tidemill.lineage.comparison import difference
+from tidemill.lineage.writing import opened
 from tidemill.practices.versioning.data import ingest, open_data, scan_data
+from tidemill.practices.versioning.tables import store_table
 
 JANUARY = datetime(2024, 1, 31, tzinfo=UTC)
 FEBRUARY = datetime(2024, 2, 29, tzinfo=UTC)
@@ -25,6 +29,17 @@ def test_a_snapshot_is_version_one_and_the_same_again_adds_nothing(record) -> No
     again = ingest(record, "sales", rows(0, 10), at=FEBRUARY)
     assert (first.version.number, first.is_new, first.rows) == (1, True, 10)
     assert (again.version.number, again.is_new) == (1, False)
+
+
+def test_rows_known_as_something_else_are_data_too_and_can_be_compared(record) -> None:
+    with opened(record, kind="step", name="split") as run:
+        stored = store_table(record.ports.objects, rows(0, 3))
+        run.made(msgspec.structs.replace(stored.artifact, kind="sample"), objects=stored.objects)
+    first = ingest(record, "sales", rows(0, 3))
+    second = ingest(record, "sales", rows(0, 4))
+    assert first.version.artifact == stored.artifact.id
+    found = difference(record, f"data:sales@{first.version.number}", "data:sales")
+    assert (second.version.number, found.is_same_content) == (2, False)
 
 
 def test_an_older_content_gets_a_new_number(record) -> None:

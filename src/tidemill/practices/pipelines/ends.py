@@ -28,7 +28,6 @@ from tidemill.core.facts import (
     RunSealed,
 )
 from tidemill.core.run import RunId
-from tidemill.lineage.artifacts import find_artifacts
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.codecs import artifact_of
 from tidemill.practices.pipelines.memo import Remembered, made_name, memo_key, recall
@@ -96,21 +95,6 @@ def _commit_alone(record: Record, shared: Circumstances, end: StepEnd) -> None:
             end.node.lease = None
             end.node.replaces = recalled.stale.get(end.node.identity)
             _commit(record, shared, [end])
-    except ConflictError:
-        end.outcome = _with_known_kinds(record, end.outcome)
-        _commit(record, shared, [end])
-
-
-def _with_known_kinds(record: Record, outcome: StepOutcome) -> StepOutcome:
-    """Return an outcome whose values have the kinds under which their bytes are known."""
-    known = find_artifacts(record, [value.artifact for value in outcome.values])
-    values = tuple(
-        msgspec.structs.replace(value, kind=known[value.artifact].kind)
-        if value.artifact in known
-        else value
-        for value in outcome.values
-    )
-    return msgspec.structs.replace(outcome, values=values)
 
 
 def _commit(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> None:
