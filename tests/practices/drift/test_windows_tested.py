@@ -141,6 +141,8 @@ def test_a_new_model_gets_a_reference_of_its_own_and_ends_the_alerts_of_the_old_
     assert open_alerts(served.record, "delay", DATA)
     fitted = days_of_rows(APRIL, 30, shift=1.0, seed=4)
     served.deploy(served.train(fitted, seed=2, at=MAY), at=MAY)
+    assert str(list_alerts(served.record)) == "no alert is open"  # told before anybody wrote it
+    assert "model:delay@2" in find_alerts(served.record, "delay", DATA)[0].resolved
     serve(served, MAY, 31, shift=1.0)
     result = test_drift(served.record, "delay", window="2013-05", at=JUNE)
     (data,) = result.check(DATA)

@@ -55,6 +55,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     again: tuple[str, ...] = ()
     resolved: str = ""
+    artifact: str = ""
+    """The model that it is about, by its content."""
 
     @property
     def is_open(self) -> bool:
@@ -108,7 +110,26 @@ def open_alerts(record: Record, name: str = "", check: str = "") -> tuple[Alert,
 def find_alerts(
     record: Record, name: str = "", check: str = "", *, only_open: bool = False
 ) -> tuple[Alert, ...]:
-    """Return alerts of a deployment and a check (empty: of all), newest first."""
+    """Return alerts of a deployment and a check (empty: of all), newest first.
+
+    An alert of a model that another has replaced is resolved, also before anybody has written so.
+    """
+    found = _written_alerts(record, name, check, only_open=only_open)
+    deployments = {alert.deployment for alert in found if alert.is_open}
+    serving = {one: _serving(record, one) for one in deployments}
+    told = tuple(_as_of_now(alert, serving.get(alert.deployment)) for alert in found)
+    return tuple(alert for alert in told if alert.is_open) if only_open else told
+
+
+def _as_of_now(alert: Alert, serving: _Serving | None) -> Alert:
+    if not alert.is_open or serving is None or not serving.replaces(alert):
+        return alert
+    return msgspec.structs.replace(alert, status="done", resolved=serving.because)
+
+
+def _written_alerts(
+    record: Record, name: str = "", check: str = "", *, only_open: bool = False
+) -> tuple[Alert, ...]:
     where = [Where("kind", "=", ALERT), Where("project", "=", record.project)]
     if only_open:
         where.append(Where("status", "=", "running"))
@@ -125,7 +146,8 @@ def raise_alert(record: Record, run: RunDraft, raised: Raised) -> RunId:
     """Open an alert in the commit of the run that found it, or note it on the one that is open."""
     key = f"alert:{record.project}/{raised.deployment}:{raised.check}"
     before = record.ports.ledger.keys([key]).get(key)
-    opened = {alert.run for alert in open_alerts(record, raised.deployment, raised.check)}
+    waiting = _written_alerts(record, raised.deployment, raised.check, only_open=True)
+    opened = {alert.run for alert in waiting}
     if before in opened:
         run.add(*_noted(record, before, "again", raised.days))
         run.require(RunIsOpen(run=before))
@@ -176,7 +198,8 @@ def resolve_alert(  # noqa: D417 - `record` is the context, not an argument of a
     if not because.strip():
         raise InvalidInputError("an alert is resolved with a reason", fix='add --because "..."')
     digits = alert.rpartition(":")[2].lower()
-    found = [one for one in find_alerts(record) if len(digits) >= 6 and one.run.endswith(digits)]
+    known_alerts = _written_alerts(record)
+    found = [one for one in known_alerts if len(digits) >= 6 and one.run.endswith(digits)]
     if len(found) != 1:
         raise NotFoundError(f"there is no one alert {alert!r}", fix="tidemill alert list")
     (known,) = found
@@ -193,22 +216,38 @@ def resolve_alert(  # noqa: D417 - `record` is the context, not an argument of a
 
 def resolve_superseded(record: Record, name: str, *, at: datetime) -> tuple[Alert, ...]:
     """Resolve the alerts of a deployment that another model serves now; returns them."""
-    try:
-        version = served_now(record, name, at)
-    except NotFoundError:
-        return ()
-    served = read_deployment(record, version.artifact)
+    serving = _serving(record, name, at)
     closed = []
-    for alert in open_alerts(record, name):
-        model = _params(record, alert.run).get("model")
-        if model != served.artifact and alert.at <= version.at:
-            because = f"{served.short_name} has been deployed instead ({version})"
+    for alert in _written_alerts(record, name, only_open=True) if serving else ():
+        if serving and serving.replaces(alert):
             try:
-                _close(record, alert, because, at)
+                _close(record, alert, serving.because, at)
             except ConflictError:  # somebody resolved it meanwhile
                 continue
             closed.append(alert)
     return tuple(closed)
+
+
+class _Serving(msgspec.Struct, frozen=True):
+    """The model that a deployment serves, and since when."""
+
+    artifact: str
+    since: datetime
+    because: str
+
+    def replaces(self, alert: Alert) -> bool:
+        """Whether an alert is about a model that this one has replaced."""
+        return alert.artifact != self.artifact and alert.at <= self.since
+
+
+def _serving(record: Record, name: str, at: datetime | None = None) -> _Serving | None:
+    try:
+        version = served_now(record, name, at)
+    except NotFoundError:
+        return None
+    served = read_deployment(record, version.artifact)
+    because = f"{served.short_name} has been deployed instead ({version})"
+    return _Serving(artifact=served.artifact, since=version.at, because=because)
 
 
 def _close(record: Record, alert: Alert, because: str, at: datetime) -> None:
@@ -232,11 +271,6 @@ def _noted(record: Record, alert: RunId, word: str, days: Sequence[str]) -> list
     ]
 
 
-def _params(record: Record, run: RunId) -> dict[str, object]:
-    found = record.ports.ledger.find(Query(Run, where=(Where("id", "=", run),), limit=1))
-    return dict(found[0].params) if found else {}
-
-
 def _alert_of(record: Record, run: Run) -> Alert:
     where = (Where("subject", "=", run.id),)
     notes = record.ports.ledger.find(Query(Note, where=where, limit=_NOTES))
@@ -247,5 +281,5 @@ def _alert_of(record: Record, run: Run) -> Alert:
         check=str(run.params.get("check", "")), model=str(run.params.get("model_version", "")),
         window=str(run.params.get("window", "")), day=str(run.params.get("day", "")),
         because=run.because, at=run.at, status=run.status, again=tuple(again),
-        resolved=resolved[-1] if resolved else "",
+        resolved=resolved[-1] if resolved else "", artifact=str(run.params.get("model", "")),
     )  # fmt: skip
