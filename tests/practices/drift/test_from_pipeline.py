@@ -7,7 +7,7 @@ import pytest
 from served_world import START, days_of_rows
 
 from tidemill.core.times import microseconds
-from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.artifacts import find_artifact, put_value
 from tidemill.lineage.refs import ref_name, resolve
 from tidemill.lineage.writing import opened
 from tidemill.practices.delivery.deployment import DeploymentSpec
@@ -102,7 +102,8 @@ def logged(record, model, deployment, artifact, rows):
 def test_what_a_pipeline_registers_is_what_a_window_is_judged_by(deployed) -> None:
     record, model, deployment, artifact = deployed
     served = read_deployment(record, deployment)
-    _, report = evaluation_report(record, served)
+    identity, report = evaluation_report(record, served)
+    assert find_artifact(record, identity).kind == "report"
     assert report.primary.value > 0.6
     assert report.figure("worth").unit == "euro"
     assert len(report.days) == 40

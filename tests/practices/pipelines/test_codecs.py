@@ -1,5 +1,7 @@
 """How results of steps are stored and loaded."""
 
+from typing import ClassVar
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -62,6 +64,16 @@ def test_a_struct_is_the_artifact_that_the_record_makes_of_it(record, objects) -
     assert stored.artifact == digest_of_value(finding) == put_value(record, "k", finding).id
     assert codecs.load(objects, stored) == finding
     assert codecs.value_of(codecs.artifact_of(stored), stored.codec) == stored
+
+
+class Weather(msgspec.Struct, frozen=True):
+    artifact_kind: ClassVar[str] = "weather"
+    rain: bool
+
+
+def test_a_struct_is_of_the_kind_that_its_class_says(objects) -> None:
+    stored = codecs.store(objects, Weather(rain=True))
+    assert (stored.kind, codecs.load(objects, stored)) == ("weather", Weather(rain=True))
 
 
 def test_bytes_are_named_by_themselves(objects) -> None:

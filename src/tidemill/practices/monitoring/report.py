@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -72,6 +72,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `loss` names the loss of `days`; `time` the column of the effective time, where rows had one.
     """
+
+    artifact_kind: ClassVar[str] = "report"
 
     task: Task
     window: str

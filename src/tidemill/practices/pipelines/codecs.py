@@ -5,7 +5,8 @@ that nobody can change it for others. A codec is chosen by the value:
 
     table    Polars, pandas, Arrow frames      td1, as Parquet fragments
     model    a `Model`                         tree1 of its files, in the model's own format
-    struct   a msgspec Struct                  its canonical JSON, with the class beside it
+    struct   a msgspec Struct                  its canonical JSON, with the class beside it;
+                                               of its class's `artifact_kind`, if it has one
     array    a NumPy array                     .npy
     bytes    bytes                             as they are
     value    everything that has a spelling    typed canonical JSON
