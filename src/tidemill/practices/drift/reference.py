@@ -27,10 +27,11 @@ from tidemill.practices.drift.watched import (
     watched_columns,
     without,
 )
-from tidemill.practices.monitoring.deployments import companion
+from tidemill.practices.monitoring.deployments import served_version
 from tidemill.practices.monitoring.figures import evaluation_report
 from tidemill.practices.monitoring.outputs import flat_outputs
 from tidemill.practices.monitoring.quality import day_codes, day_text
+from tidemill.practices.versioning.evidence import evidence_of
 from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.tables import scan_table
 
@@ -79,7 +80,7 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
         rows_a_day: rows of a usual day as served; days of the sample are thinned to as many, so
             that a mean of a day has the same noise on both sides.
     """
-    identity = companion(record, served, "sample")
+    identity = evidence_of(record, served_version(record, served)).sample
     if identity is None:
         return "the model came without a sample: candidate(name, model, sample=rows)"
     manifest = find_artifact(record, identity).manifest

@@ -19,9 +19,9 @@ from tidemill.lineage.refs import moves, resolve
 from tidemill.lineage.writing import find_ref
 from tidemill.practices.collaboration.comments import comments
 from tidemill.practices.collaboration.ownership import owner_of
-from tidemill.practices.integration.evidence import DEPTH, evidence_of
 from tidemill.practices.integration.verdicts import read_verdict
 from tidemill.practices.monitoring.report import read_report
+from tidemill.practices.versioning.evidence import DEPTH, evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,13 +10,13 @@ from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import find_artifact
 from tidemill.practices.features.declare import FeatureView
 from tidemill.practices.infrastructure.project import declared
-from tidemill.practices.integration.evidence import data_behind, evidence_of
 from tidemill.practices.integration.leakage import future_finding, label_findings
 from tidemill.practices.integration.report_gates import report_findings
 from tidemill.practices.integration.serving_gates import serving_findings
 from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.versioning.data import scan_data
+from tidemill.practices.versioning.evidence import data_behind, evidence_of
 from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.tables import scan_table
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
     from tidemill.practices.integration.bounds import Bounds
-    from tidemill.practices.integration.evidence import Evidence
+    from tidemill.practices.versioning.evidence import Evidence
     from tidemill.practices.versioning.model import Model
 
 

@@ -9,7 +9,6 @@ import msgspec
 from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import NotFoundError
 from tidemill.core.pointer import Pointer, parse_pointer
-from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.run import RunId
 from tidemill.core.signature import Signature
 from tidemill.core.task import Task
@@ -93,19 +92,6 @@ def rule_names(served: ServedModel) -> tuple[str, ...]:
     return tuple(rule.name for rule in decode_request_rules(served.rules))
 
 
-def companion(record: Record, served: ServedModel, name: str) -> ArtifactId | None:
-    """Return what a model's version came with: its `report` or its `sample`; None: nothing.
-
-    A version's summary may name it; else an edge of the run that registered the version does.
-    """
-    pointer = parse_pointer(served.pointer, project=record.project)
-    stated = resolve(record, pointer).summary.get(name)
-    if isinstance(stated, str) and ":" in stated:
-        return ArtifactId(stated)
-    where = (Where("run", "=", served.run),)
-    edges = record.ports.ledger.find(Query(EdgeRow, where=where, limit=100_000))
-    for wanted in (f"{name}:{pointer.name}", f"{pointer.name}.{name}", name):
-        found = [edge.artifact for edge in edges if edge.name == wanted]
-        if found:
-            return found[-1]
-    return None
+def served_version(record: Record, served: ServedModel) -> Version:
+    """Return the version of the model that a deployment serves. Raises NotFoundError."""
+    return resolve(record, parse_pointer(served.pointer, project=record.project))

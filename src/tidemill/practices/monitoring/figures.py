@@ -23,10 +23,10 @@ from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.deployments import (
     ServedModel,
-    companion,
     model_task,
     read_deployment,
     rule_names,
+    served_version,
 )
 from tidemill.practices.monitoring.labels import LABELS, labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_names
@@ -44,6 +44,7 @@ from tidemill.practices.monitoring.seals import (
     seals_within,
 )
 from tidemill.practices.monitoring.windows import collect_if_over
+from tidemill.practices.versioning.evidence import evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +189,7 @@ def slice_columns(record: Record, rows: WindowRows, frame: pl.DataFrame) -> tupl
     """Return the columns that the evaluation was sliced by; else the context's short texts."""
     import polars as pl  # noqa: PLC0415 - heavy
 
-    identity = companion(record, rows.served, REPORT)
+    identity = evidence_of(record, served_version(record, rows.served)).report
     if identity is not None:
         sliced = dict.fromkeys(part.column for part in read_report(record, identity).slices)
         if sliced:
@@ -300,5 +301,5 @@ def report_summary(report: Report) -> dict[str, str | int | float | bool | None]
 
 def evaluation_report(record: Record, served: ServedModel) -> tuple[ArtifactId, Report] | None:
     """Return the report that a deployed model's version came with; None: it came without one."""
-    identity = companion(record, served, REPORT)
+    identity = evidence_of(record, served_version(record, served)).report
     return None if identity is None else (identity, read_report(record, identity))

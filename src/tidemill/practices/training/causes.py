@@ -12,9 +12,9 @@ from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import find_ref, newest_version
 from tidemill.practices.drift.alerts import open_alerts
-from tidemill.practices.integration.evidence import data_behind
 from tidemill.practices.training.calendar import spelled
 from tidemill.practices.training.decision import Cause
+from tidemill.practices.versioning.evidence import data_behind
 
 if TYPE_CHECKING:
     from datetime import datetime
