@@ -1,4 +1,4 @@
-"""Live one month as it came: rows arrive, features are read, the model server is asked, flights land.
+"""Live one month as it came: rows arrive, features are read, the server is asked, flights land.
 
     python replay.py 2013-04 RAW_FOLDER
 
@@ -11,7 +11,7 @@ import http.client
 import json
 import sys
 import urllib.parse
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -78,7 +78,7 @@ def world(raw: Path, kind: str) -> pl.DataFrame:
 def live(project: tm.Project, raw: Path, month: str) -> str:
     """Live a month and return what happened, in a line."""
     start = datetime.fromisoformat(f"{month}-01T00:00:00Z")
-    end = (start.replace(day=28) + (datetime(2013, 1, 5) - datetime(2013, 1, 1))).replace(day=1)
+    end = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
     if any(seal.window.start == start for seal in project.list_windows(DEPLOYMENT).seals):
         return f"{month} was lived before"
     flights, weather = world(raw, "flights"), world(raw, "weather")

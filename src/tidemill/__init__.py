@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     add_model = _here.add_model
     add_team = _here.add_team
     approve = _here.approve
+    backtest_model = _here.backtest_model
     card = _here.card
     check = _here.check
     check_data = _here.check_data
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     diff = _here.diff
     down = _here.down
     fire_trigger = _here.fire_trigger
+    frame = _here.frame
     get_data = _here.get_data
     get_features = _here.get_features
     hide = _here.hide
@@ -129,6 +131,7 @@ if TYPE_CHECKING:
     infer_contract = _here.infer_contract
     list_alerts = _here.list_alerts
     list_contracts = _here.list_contracts
+    list_decisions = _here.list_decisions
     list_roles = _here.list_roles
     list_teams = _here.list_teams
     list_triggers = _here.list_triggers

@@ -37,6 +37,7 @@ contract infer | practices.validation | infer_contract | cli python http | Propo
 contract list | practices.validation | list_contracts | cli python http | List the contracts that the project's code declares.
 data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
 data check | practices.validation | check_data | cli python http | Check a data version against its contract as it is declared now.
+data frame | practices.versioning | frame | python | Return the rows of any table version, predictions and labels too.
 data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file.
 deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.
 deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.
@@ -50,6 +51,7 @@ labels add | practices.monitoring | add_labels | cli python http | Add labels of
 list | lineage | listing | cli python http | List refs with their newest version, or runs.
 log | lineage | log | cli python http | Say who did what to it, when and why; oldest first.
 model add | practices.versioning | add_model | cli python http | Register a model that was made elsewhere: a folder that Model.save wrote.
+model backtest | practices.training | backtest_model | cli python http | Say how a version would have done where something else served; decides nothing.
 model compare | practices.training | compare_models | cli python http | Say whether a challenger is better than a champion, with the error that is promised.
 monitor report | practices.monitoring | report_window | cli python http | Report a window of predictions: model, business and operation, with the labels known.
 owner set | practices.collaboration | set_owner | cli python http | Give a ref another owner.
@@ -69,6 +71,7 @@ show | lineage | show | cli python http | Show everything that is known of one t
 status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
 team add | practices.collaboration | add_team | cli python http | Make a team, or add members to it.
 team list | practices.collaboration | list_teams | cli python http | List the teams of this project and their members.
+trigger decisions | practices.training | list_decisions | cli python http | List what triggers decided when they fired, oldest first: candidates, comparisons, moves.
 trigger fire | practices.training | fire_trigger | cli python http | Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.
 trigger list | practices.training | list_triggers | cli python http | List the triggers of the project and what came of them.
 trigger resume | practices.training | resume_trigger | cli python http | Let a trigger go on that was paused after failed trainings.

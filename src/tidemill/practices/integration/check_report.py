@@ -11,6 +11,8 @@ from tidemill.core.text import table
 from tidemill.practices.integration.verdicts import Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidemill.core.check import Finding
 
 GATES = "gates"
@@ -40,13 +42,20 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             how = "unchanged" if gate.is_unchanged else f"{gate.seconds:.1f} s"
             lines.append(f"{gate.name} {gate.subject}: {gate.state.replace('_', ' ')} ({how})")
-            rows = [[f.rule, f.state.replace("_", " "), f.bound, _first(f)] for f in gate.findings]
-            lines += [
-                f"  {line}" for line in table(["rule", "", "bound", "what"], rows).split("\n")
-            ]
+            lines += [f"  {line}" for line in _told(gate.findings)]
             lines += [f"  fix {f.rule}: {f.fix}" for f in gate.findings if _asks(f)]
         lines.append(f"check: {self.state.replace('_', ' ')}")
         return "\n".join(lines)
+
+
+def _told(findings: Sequence[Finding]) -> list[str]:
+    """Return what is worth reading: a rule that only holds is counted, a figure is shown."""
+    shown = [f for f in findings if f.state != "pass" or f.measured is not None]
+    lines = [f"{len(findings) - len(shown)} rules hold"] if len(shown) < len(findings) else []
+    if shown:
+        rows = [[f.rule, f.state.replace("_", " "), f.bound, _first(f)] for f in shown]
+        lines += table(["rule", "", "bound", "what"], rows).split("\n")
+    return lines
 
 
 def _first(finding: Finding) -> str:

@@ -9,11 +9,22 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.facts import Batch, Noted
 from tidemill.core.operation import Kind, Operation
-from tidemill.lineage.artifacts import read_value
+from tidemill.core.query import Order, Query, Where
+from tidemill.core.run import Run
+from tidemill.lineage.artifacts import find_artifacts, read_value
+from tidemill.lineage.paging import every
 from tidemill.practices.training.decision import FAILURES, Cause
-from tidemill.practices.training.outcome import Decision, Decisions, TriggerState, TriggerStates
+from tidemill.practices.training.outcome import (
+    Answered,
+    AnsweredCauses,
+    Decision,
+    Decisions,
+    TriggerState,
+    TriggerStates,
+)
 from tidemill.practices.training.past import (
     RESUMED,
+    RETRAINING,
     answered,
     failures_in_a_row,
     resumed_at,
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.lineage.record import Record
+    from tidemill.practices.training.backtest import Backtest
     from tidemill.practices.training.comparison import ModelComparison
 
 
@@ -138,6 +150,34 @@ def list_triggers(record: Record) -> TriggerStates:
     return TriggerStates(triggers=tuple(_state(record, t) for t in project_triggers(record)))
 
 
+def list_decisions(
+    record: Record, *, since: datetime | None = None, until: datetime | None = None
+) -> AnsweredCauses:
+    """List what triggers decided when they fired, oldest first: candidates, comparisons, moves.
+
+    Args:
+        since: effective time, included; left out: from the beginning.
+        until: effective time, included; left out: to the end.
+    """
+    where = [
+        Where("kind", "=", RETRAINING),
+        Where("project", "=", record.project),
+        *([Where("at", ">=", since)] if since else []),
+        *([Where("at", "<=", until)] if until else []),
+    ]
+    query = Query(Run, where=tuple(where), order=(Order("at"),))
+    at = {run.id: run.at for run in every(record.ports.ledger, query)}
+    edges = record.ports.ledger.edges(list(at), "down", 1) if at else []
+    made = {edge.run: edge.artifact for edge in edges if edge.role == "made" and edge.run in at}
+    kept = find_artifacts(record, list(made.values())) if made else {}
+    found = [
+        Answered(at=at[run], decision=show_decision(record, kept[identity]))
+        for run, identity in made.items()
+        if identity in kept and kept[identity].kind == "decision"
+    ]
+    return AnsweredCauses(answered=tuple(sorted(found, key=lambda one: one.at)))
+
+
 def _state(record: Record, trigger: Trigger) -> TriggerState:
     runs = trainings(record, trigger.model)
     own = [r for r in runs if trigger.name in str(r.params.get("triggers", "")).split(",")]
@@ -197,6 +237,11 @@ OPERATIONS = (
         examples=('tidemill trigger resume monthly --because "the disk is larger now"',),
     ),
     Operation(function=list_triggers, command=("trigger", "list")),
+    Operation(
+        function=list_decisions,
+        command=("trigger", "decisions"),
+        examples=("tidemill trigger decisions --since 2013-06-01",),
+    ),
 )
 KINDS = (
     Kind(name="trigger", what="the rule of a trigger", show=show_trigger),

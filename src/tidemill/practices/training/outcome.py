@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -54,6 +55,24 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         if not self.decisions:
             return "no triggers: add a [[trigger]] to tidemill.toml"
         return "\n".join(str(decision) for decision in self.decisions)
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that was carried out, and the effective time at which it fell."""
+
+    at: datetime
+    decision: Decision
+
+
+class AnsweredCauses(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions that were carried out, oldest first."""
+
+    answered: tuple[Answered, ...]
+
+    def __str__(self) -> str:
+        if not self.answered:
+            return "no trigger has fired"
+        return "\n".join(f"{one.at:%Y-%m-%d} {one.decision}" for one in self.answered)
 
 
 class TriggerState(msgspec.Struct, frozen=True, kw_only=True):

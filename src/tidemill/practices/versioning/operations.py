@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from tidemill.core.errors import ConflictError, CorruptError, InvalidInputError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import Move, RefName
 from tidemill.core.text import spell, table
-from tidemill.lineage.artifacts import put_files
+from tidemill.lineage.artifacts import find_artifact, put_files
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.lineage.writing import opened
 from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of, open_data, scan_data
@@ -37,6 +37,15 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.rows:,} rows of {self.version} written to {self.path}"
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a version: `frame` is a Polars frame."""
+
+    frame: Any
+
+    def __repr__(self) -> str:
+        return repr(self.frame)
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +163,18 @@ def get_data(record: Record, ref: str, *, out: str, at: datetime | None = None) 
         )
     half_written.rename(path)
     return Written(version=str(data.version), path=out, rows=data.rows)
+
+
+def frame(record: Record, ref: str) -> Frame:
+    """Return the rows of any table version, predictions and labels too.
+
+    Args:
+        ref: the version, like data:sales@3 or predictions:churn@2.
+    """
+    from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - brings Polars
+
+    artifact = find_artifact(record, resolve(record, ref).artifact)
+    return Frame(frame=scan_table(record.ports.objects, manifest_of(artifact)).collect())
 
 
 def promote(
@@ -306,6 +327,7 @@ OPERATIONS = (
         command=("data", "get"),
         examples=("tidemill data get data:flights@2 --out flights.parquet",),
     ),
+    Operation(function=frame, command=("data", "frame"), faces=("python",)),
     Operation(
         function=promote,
         command=("promote",),
