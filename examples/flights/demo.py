@@ -173,13 +173,14 @@ def tidemill(*arguments: str, lines: int = SHOWN_LINES) -> None:
 def run(*command: str, shown: list[str], lines: int = SHOWN_LINES) -> None:
     """Run a command and print the beginning of its answer."""
     print(f"$ {shlex.join(shown)}", flush=True)
+    began = time.monotonic()
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     told = answer.stdout.rstrip().splitlines()
     for line in told[:lines]:
         print(f"  {line}")
     if len(told) > lines:
         print(f"  ... and {len(told) - lines} lines more")
-    sys.stdout.flush()
+    print(f"  [{time.monotonic() - began:.1f} s]", flush=True)
     if answer.returncode not in {0, CHECK_FAILED}:
         raise SystemExit(answer.returncode)
 
