@@ -29,6 +29,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def class_column(output: str, class_: str) -> str:
+    """Return the column that holds what an output of shape (rows, classes) says of one class.
+
+    Logs, frames and sealed windows have one column a class, in the order of `Task.classes`.
+
+    >>> class_column("score", "late")
+    'score.late'
+    """
+    return f"{output}.{class_}"
+
+
 LOWER_IS_BETTER = frozenset(
     {"brier", "log_loss", "mean_absolute_error", "root_mean_squared_error", "calibration_error"}
 )

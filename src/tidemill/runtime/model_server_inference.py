@@ -14,7 +14,7 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError, LeaseHeldError
 from tidemill.core.signature import Signature  # noqa: TC001 - part of a Protocol
-from tidemill.core.task import Task  # noqa: TC001 - as above
+from tidemill.core.task import Task, class_column
 from tidemill.core.times import microseconds
 from tidemill.runtime.model_server_columns import model_inputs, request_columns, require_outputs
 from tidemill.runtime.model_server_ids import PredictionIds, spelled_ids
@@ -193,7 +193,7 @@ class Inference:
             return [LoggedColumn(name=name, role="output", values=values)]
         classes = self._model.task.classes or tuple(map(str, range(values.shape[1])))
         return [
-            LoggedColumn(name=f"{name}.{class_}", role="output", values=values[:, place])
+            LoggedColumn(name=class_column(name, class_), role="output", values=values[:, place])
             for place, class_ in enumerate(classes)
         ]
 

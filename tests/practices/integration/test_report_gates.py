@@ -69,6 +69,27 @@ def test_a_regression_has_no_calibration_and_its_usual_bound() -> None:
     assert found["min_r2"].state == "pass"
 
 
+def test_a_bound_that_only_other_kinds_of_tasks_have_is_told_and_the_usual_one_holds() -> None:
+    task = Task(kind="multiclass", label="y", classes=("a", "b", "c"))
+    made = report(figure("accuracy", 0.4), figure("calibration_error", 0.0, None), task=task)
+    found = findings(made, metrics={"min_auc": 0.6})
+    assert (found["bounds"].state, found["min_accuracy"].state) == ("warn", "fail")
+    both = findings(made, metrics={"min_auc": 0.6, "min_accuracy": 0.3})
+    assert both.keys() == {"min_accuracy", "calibration"}
+    assert both["min_accuracy"].state == "pass"
+    assert findings(made, metrics={"min_acuracy": 0.3})["min_acuracy"].state == "not_run"
+
+
+@given(st.floats(1e-3, 1e6))
+def test_gaps_of_an_error_in_the_units_of_the_label_are_shares_of_the_whole(unit: float) -> None:
+    task = Task(kind="regression", label="y")
+    whole = figure("mean_absolute_error", 2.0 * unit, 0.01 * unit)
+    slices = tuple(part(str(n), value * unit, half=0.05 * unit) for n, value in ((1, 2), (2, 4)))
+    found = findings(report(whole, slices=slices, task=task))["slices"]
+    assert (found.state, found.measured) == ("fail", pytest.approx(1.0))
+    assert found.bound == "gap <= 0.1 of the whole"
+
+
 @pytest.mark.parametrize(
     ("value", "half", "state"), [(0.65, 0.05, "pass"), (0.55, 0.2, "warn"), (0.4, 0.05, "fail")]
 )

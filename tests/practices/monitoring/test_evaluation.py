@@ -28,7 +28,7 @@ def frame_of(task: Task, rows: int = 600, seed: int = 0) -> pl.DataFrame:
         raw = rng.random((rows, len(task.classes)))
         score = raw / raw.sum(axis=1, keepdims=True)
         labels = [task.classes[rng.choice(len(task.classes), p=p)] for p in score]
-        columns = {f"score_{name}": score[:, k] for k, name in enumerate(task.classes)}
+        columns = {f"score.{name}": score[:, k] for k, name in enumerate(task.classes)}
         return pl.DataFrame({"at": time, "label": labels, **columns})
     score = rng.random(rows)
     label = rng.random(rows) < score if task.kind == "binary" else score + rng.normal(0, 0.1, rows)
@@ -118,8 +118,8 @@ def worth(rows):
 def test_one_output_of_all_classes_is_judged_as_one_output_a_class() -> None:
     task = TASKS[1]
     frame = frame_of(task)
-    score = frame.select(f"score_{name}" for name in task.classes).to_numpy()
+    score = frame.select(f"score.{name}" for name in task.classes).to_numpy()
     flat = flat_outputs(task, {"score": score})
-    assert list(flat) == ["score_red", "score_green", "score_blue"]
+    assert list(flat) == ["score.red", "score.green", "score.blue"]
     assert (output_array(task, {"score": score}) == score).all()
     assert output_names(task, ["score"]) == tuple(flat)

@@ -1,9 +1,11 @@
 """The bounds of the gates: `[gates]` of `tidemill.toml`, over defaults by kind of task.
 
 [gates]
-min_auc = 0.65                # min_METRIC, max_METRIC: of the evaluation report
+min_auc = 0.65                # min_METRIC, max_METRIC: of the evaluation report; a model whose
+                              # kind of task has no such metric is held to its kind's defaults
 max_calibration_error = 0.05
-max_slice_gap = 0.08          # in units of the primary metric, below the whole
+max_slice_gap = 0.08          # below the whole, in units of the primary metric; of an error that
+                              # has the label's unit (mean_absolute_error) as a share of the whole
 min_slice_rows = 200
 max_latency_ms = 20           # median of one row; max_batch_latency_ms of 1,024
 max_size_mb = 50
@@ -34,6 +36,12 @@ _OF_KIND: Mapping[TaskKind, Mapping[str, float]] = {
     "regression": {"min_r2": 0.0},
 }
 """What a model must at least show when a project says nothing: better than knowing nothing."""
+_ANY_CLASSES = {"log_loss", "brier", "accuracy", "calibration_error"}
+_METRICS: Mapping[TaskKind, frozenset[str]] = {
+    "binary": frozenset({"auc", "precision", "recall", "f1", "base_rate", *_ANY_CLASSES}),
+    "multiclass": frozenset({"macro_f1", *_ANY_CLASSES}),
+    "regression": frozenset({"mean_absolute_error", "root_mean_squared_error", "r2"}),
+}
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +59,17 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     test_timeout: str = "10m"
 
     def of_kind(self, kind: TaskKind) -> Mapping[str, float]:
-        """Return the bounds of the metrics for a kind of task: the declared, else the usual."""
-        return self.metrics or _OF_KIND[kind]
+        """Return the bounds of the metrics for a kind of task: the declared, else the usual.
+
+        A project may have models of several kinds: what only other kinds have is not asked of this.
+        """
+        others = frozenset[str]().union(*_METRICS.values()) - _METRICS[kind]
+        own = {
+            name: bound
+            for name, bound in self.metrics.items()
+            if name.partition("_")[2] not in others
+        }
+        return own or _OF_KIND[kind]
 
 
 _GENERAL = frozenset(Bounds.__struct_fields__) - {"metrics"}

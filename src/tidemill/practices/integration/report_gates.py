@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _REPORTED_Z = 1.959964
 """Half-width of a reported interval (95 %) in standard errors."""
+_IN_UNITS_OF_THE_LABEL = frozenset({"mean_absolute_error", "root_mean_squared_error"})
 RETRAIN = "train on more or better data, or change the bound in [gates] of tidemill.toml"
 
 
@@ -25,7 +26,15 @@ def report_findings(report: Report, bounds: Bounds) -> tuple[Finding, ...]:
 
 
 def _quality(report: Report, bounds: Bounds) -> Iterator[Finding]:
-    for name, bound in bounds.of_kind(report.task.kind).items():
+    kind, asked = report.task.kind, bounds.of_kind(report.task.kind)
+    if bounds.metrics and not asked.keys() & bounds.metrics.keys():
+        usual = ", ".join(asked)
+        yield Finding(
+            rule="bounds", state="warn", bound="of this kind of task",
+            what=f"{', '.join(bounds.metrics)} ask nothing of a {kind} model; {usual} does instead",
+            fix=f"add a bound of its own to [gates], like {usual}",
+        )  # fmt: skip
+    for name, bound in asked.items():
         side, _, metric = name.partition("_")
         figure = report.figure(metric)
         if figure is None or figure.value is None:
@@ -73,15 +82,17 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
     sign = -1.0 if report.task.metric in LOWER_IS_BETTER else 1.0
     z = normal_quantile(1.0 - 0.05 / len(told))
 
+    unit = abs(whole.value) or 1.0 if report.task.metric in _IN_UNITS_OF_THE_LABEL else 1.0
+
     def best_gap(pair: tuple[SliceReport, ReportFigure]) -> float:
         """The smallest gap to the whole that the slice's rows still allow."""
         figure = pair[1]
         value, (low, high) = figure.value or 0.0, _interval(figure)
         half = (high - low) / 2.0 / _REPORTED_Z * z
-        return sign * ((whole.value or 0.0) - value) - half
+        return (sign * ((whole.value or 0.0) - value) - half) / unit
 
     part, figure = max(told, key=best_gap)
-    gap = sign * (whole.value - (figure.value or 0.0))
+    gap = sign * (whole.value - (figure.value or 0.0)) / unit
     state: State = "warn" if gap > bounds.max_slice_gap else "pass"
     if best_gap((part, figure)) > bounds.max_slice_gap:
         state = "fail"
@@ -90,7 +101,8 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
         what=f"the worst of {len(told)} slices, {part.column} = {part.level}, has "
         f"{report.task.metric} {figure.value:.4g} where all rows have {whole.value:.4g}",
         measured=gap, interval=_interval(figure), rows_checked=part.rows,
-        bound=f"gap <= {bounds.max_slice_gap:g}",
+        bound=f"gap <= {bounds.max_slice_gap:g}"
+        + (" of the whole" if report.task.metric in _IN_UNITS_OF_THE_LABEL else ""),
         fix="" if state == "pass" else f"look at the rows with {part.column} = {part.level}",
     )  # fmt: skip
 

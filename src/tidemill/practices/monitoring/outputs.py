@@ -1,4 +1,8 @@
-"""From logged or computed output columns to what the figures of a task take, and back."""
+"""From logged or computed output columns to what the figures of a task take, and back.
+
+A model answers several classes with one output of shape (rows, classes); the prediction log, frames
+and sealed windows hold it as one column a class, `OUTPUT.CLASS`, in the order of `task.classes`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.task import class_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,25 +33,21 @@ def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """
     if task.kind != "multiclass":
         return (next((name for name in ("score", "prediction") if name in names), names[0]),)
-    if tuple(names) == ("score",):  # one output of all classes: see `flat_outputs`
-        names = [f"score_{class_}" for class_ in task.classes]
-    found = []
-    for place, class_ in enumerate(task.classes):
-        spelled = (f"score_{class_}", f"score.{class_}", f"probability_{class_}", class_)
-        own = [name for name in spelled if name in names]
-        if not own and len(names) == len(task.classes):
-            own = [names[place]]
-        if not own:
-            raise InvalidInputError(
-                f"the model has no output for the class {class_!r}; it has {', '.join(names)}",
-                fix=f"name an output score_{class_}, or give one output a class, in their order",
-            )
-        found.append(own[0])
-    return tuple(found)
+    output = names[0] if len(names) == 1 else "score"  # one of all classes is one a class in frames
+    wanted = tuple(class_column(output, class_) for class_ in task.classes)
+    if len(names) == 1 or set(wanted) <= set(names):
+        return wanted
+    if len(names) == len(task.classes):
+        return tuple(names)
+    missing = next(name for name in wanted if name not in names)
+    raise InvalidInputError(
+        f"the model has no output {missing!r}; it has {', '.join(names)}",
+        fix="answer one output `score` of shape (rows, classes), or one output a class, in order",
+    )
 
 
 def flat_outputs(task: Task, outputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
-    """Return outputs of one value a row; one of all classes becomes one a class, `score_CLASS`.
+    """Return outputs of one value a row; one of all classes becomes one a class, `score.CLASS`.
 
     Args:
         task: what is predicted.
@@ -59,7 +60,7 @@ def flat_outputs(task: Task, outputs: Mapping[str, ArrayLike]) -> dict[str, NDAr
             flat[name] = column
         else:
             parts = zip(task.classes, column.T, strict=True)
-            flat |= {f"{name}_{class_}": part for class_, part in parts}
+            flat |= {class_column(name, class_): part for class_, part in parts}
     return flat
 
 

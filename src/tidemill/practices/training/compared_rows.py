@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -134,13 +135,17 @@ def answers_of(model: Model, frame: pl.DataFrame, who: str) -> NDArray[np.float6
 
 
 def _logged(model: Model, frame: pl.DataFrame, champion: ArtifactId) -> NDArray[np.float64]:
-    """Return the logged answers of the champion, of several classes the largest; else NaN."""
-    names = [field.name for field in model.signature.outputs if field.name in frame.columns]
-    nothing = np.full(frame.height, np.nan)
-    if not names:
-        return nothing
-    wanted = output_names(model.task, names)
-    columns = [frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in wanted]
+    """Return the answers of the champion as logged, shaped as `answers_of`; NaN: it was not asked.
+
+    NaN too for an output of the champion that these rows do not have.
+    """
+    outputs = [field.name for field in model.signature.outputs]
     own = (frame["model"] == str(champion)).to_numpy()
-    largest = np.max(np.column_stack(columns), axis=1)
-    return np.where(own, largest, nothing)
+    nothing = np.full(frame.height, np.nan)
+    columns = [
+        np.where(own, frame[name].cast(pl.Float64).fill_null(math.nan).to_numpy(), nothing)
+        if name in frame.columns
+        else nothing
+        for name in output_names(model.task, outputs)
+    ]
+    return np.column_stack(columns) if model.task.kind == "multiclass" else columns[0]

@@ -38,8 +38,8 @@ class ContestRows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of a window with both models' answers.
 
     `labels` as codes (rows,), outputs (rows,) or (rows, classes), `days` what moves together,
-    `slices` levels as text by column, `logged` what the champion answered when it was asked, NaN
-    where another model did.
+    `slices` levels as text by column, `logged` what the champion answered when it was asked, of the
+    outputs' shape, NaN where another model did.
     """
 
     labels: NDArray[np.float64]
@@ -124,15 +124,16 @@ def _decides(found: PairedComparison, look: int) -> Finding:
 
 def _logged(rows: ContestRows) -> Iterator[Finding]:
     """The champion, asked again, must answer as it did: else features or files have changed."""
-    own = np.isfinite(rows.logged)
+    logged = rows.logged.reshape(len(rows.labels), -1)
+    own = np.isfinite(logged).all(axis=1)
     if not own.any():
         yield Finding(
             rule="logged", state="warn", rows_checked=0,
             what="none of these rows was answered by the champion: its scores are computed again",
         )  # fmt: skip
         return
-    champion = rows.champion if rows.champion.ndim == 1 else rows.champion.max(axis=1)
-    apart = np.abs(champion[own] - rows.logged[own])
+    champion = rows.champion.reshape(logged.shape)
+    apart = np.abs(champion[own] - logged[own]).max(axis=1)
     wrong = int((apart > EQUAL_SCORES).sum())
     yield Finding(
         rule="logged", state="pass" if wrong == 0 else "fail", measured=float(apart.max()),
