@@ -159,3 +159,31 @@ def test_parameters_are_shown_as_people_write_them() -> None:
     assert shown(spell(date(2013, 4, 1))) == "2013-04-01"
     assert shown(spell(datetime(2013, 4, 1, tzinfo=UTC))) == "2013-04-01T00:00:00+00:00"
     assert shown(spell(0.5)) == 0.5
+
+
+class Season(Enum):
+    WET = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (("a", "b"), '["a","b"]'),
+        ((), "[]"),
+        ({"when": (date(2013, 4, 1), timedelta(hours=2))}, '{"when":["2013-04-01","2:00:00"]}'),
+        ([Season.WET, Decimal("1.50"), float("inf")], '["WET","1.50","inf"]'),
+        (Season.WET, "WET"),
+        ({1: "x"}, '[[1,"x"]]'),
+        (
+            Window(start=datetime(2013, 4, 1, tzinfo=UTC), end=datetime(2013, 5, 1, tzinfo=UTC)),
+            '{"end":"2013-05-01T00:00:00+00:00","start":"2013-04-01T00:00:00+00:00"}',
+        ),
+    ],
+)
+def test_parameters_are_shown_without_the_tags_of_their_types(value, told) -> None:
+    assert shown(spell(value)) == told
+
+
+@given(values)
+def test_whatever_has_a_spelling_can_be_shown(value) -> None:
+    assert '{"$' not in str(shown(spell(value))) or "$" in str(value)

@@ -164,22 +164,37 @@ _BY_KIND: tuple[tuple[type, Callable[[Speller, Any], object]], ...] = (
 
 
 def shown(spelled: object) -> str | int | float | bool | None:
-    """Return how a spelled value is shown to people: a number, a date, else its text.
+    """Return how a spelled value is shown to people: a scalar, else JSON without the tags of types.
 
-    >>> shown({"$date": "2013-04-01"}), shown([1, {"$float": "inf"}])
-    ('2013-04-01', '[1,{"$float":"inf"}]')
+    >>> shown({"$date": "2013-04-01"}), shown([1, {"$tuple": [{"$float": "inf"}, "a"]}])
+    ('2013-04-01', '[1,["inf","a"]]')
     """
-    if isinstance(spelled, str | int | float | bool | None):
+    plain = _plain(spelled)
+    if isinstance(plain, str | int | float | bool | None):
+        return plain
+    return canonical_json(plain).decode()
+
+
+def _plain(spelled: object) -> object:
+    if isinstance(spelled, list):
+        return [_plain(item) for item in spelled]
+    if not isinstance(spelled, dict):
         return spelled
-    if isinstance(spelled, dict) and len(spelled) == 1:
-        ((tag, inner),) = spelled.items()
-        if tag == "$time":
-            return from_microseconds(inner).isoformat()
-        if isinstance(inner, str) and tag.startswith("$"):
-            return inner
-        if tag in {"$tuple", "$set"}:
-            return shown(inner)
-    return canonical_json(spelled).decode()
+    tag = next(iter(spelled), "")
+    if tag in _PLAIN:
+        return _PLAIN[tag](spelled)
+    if len(spelled) == 1 and tag.startswith("$"):
+        return _plain(spelled[tag])
+    return {key: _plain(item) for key, item in spelled.items()}
+
+
+_PLAIN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "$time": lambda data: from_microseconds(data["$time"]).isoformat(),
+    "$span": lambda data: str(timedelta(microseconds=data["$span"])),
+    "$enum": lambda data: data["$enum"][1],
+    "$struct": lambda data: _plain(data["fields"]),
+    "$dict": lambda data: [[_plain(key), _plain(item)] for key, item in data["$dict"]],
+}
 
 
 def type_path(kind: type) -> str:
