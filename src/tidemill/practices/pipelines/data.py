@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
-    from tidemill.practices.pipelines.outputs import Output
 
 
 def data(
     pointer: str, *, as_of: str | date | datetime | None = None, contract: type | None = None
-) -> Output:
+) -> Any:  # noqa: ANN401 - an `Output`, given to a step that takes a frame
     """Return a version of a data set as an input of the pipeline that is running.
+
+    To a type checker it is whatever the step that it is given to takes.
 
     Args:
         pointer: such as `flights`, `flights@3`, `flights@reference`.
