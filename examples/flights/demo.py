@@ -115,7 +115,7 @@ def month_of(project: tm.Project, place: int) -> Month:
     """Return what is known of a month, from the record alone."""
     month = MONTHS[place]
     at = f"{MONTHS[place + 1]}-01" if place + 1 < len(MONTHS) else "2014-01-02"
-    report = project.report_window("delay", window=month, at=at)
+    report = project.show(f"report:delay@{place - FIRST_REPLAYED + 1}").detail
     frozen = project.backtest_model("model:delay@1", window=month, at=at)
     figures = {figure.name: figure for figure in report.figures}
     auc = figures["auc"]

@@ -50,7 +50,7 @@ def split(rows: pl.DataFrame, held_out_share: float = 0.2) -> tuple[pl.DataFrame
 
 
 @tm.step(threads=2)
-def train(rows: pl.DataFrame, trees: int = 150, leaves: int = 31) -> tm.Model:
+def train(rows: pl.DataFrame, trees: int = 120, leaves: int = 31) -> tm.Model:
     """Train LightGBM; text columns become the categories that the signature keeps."""
     import lightgbm  # noqa: PLC0415 - takes a second, and only this step needs it
 
@@ -92,7 +92,7 @@ def minutes_saved(rows: pl.DataFrame) -> pl.Series:
 
 
 @tm.pipeline
-def delay(until: date, trees: int = 150) -> None:
+def delay(until: date, trees: int = 120) -> None:
     """From flights to a candidate that is judged and registered."""
     flights = tm.data("flights", as_of=until, contract=Flights)
     asked = labelled(flights, until)

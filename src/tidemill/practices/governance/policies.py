@@ -32,6 +32,17 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     policy: Policy
 
+    def __str__(self) -> str:
+        policy = self.policy
+        needs = [
+            "a reason" if policy.needs_reason else "",
+            f"a pass of {', '.join(policy.verdicts)}" if policy.verdicts else "",
+            f"{policy.approvals} approvals" if policy.approvals else "",
+            f"one of {', '.join(policy.actors)} to do it" if policy.actors else "",
+        ]
+        told = ", ".join(need for need in needs if need) or "nothing"
+        return f"{self.ref}@{self.alias} moves only with {told} (policy version {self.number})"
+
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """Policies as they are now."""
