@@ -13,6 +13,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.errors import CancelledError, ConflictError, TidemillError
 from tidemill.core.facts import (
     ArtifactMade,
@@ -82,10 +84,13 @@ class RunDraft:
     def announce(self) -> None:
         """Put the opening, and what was collected so far, into the record now.
 
-        For long runs, which then can be seen and lost. What `require` asked for so far is judged
-        now: a cause's key that must be free lets one run open, whoever else tries.
+        For long runs, which then can be seen, and told to be lost when their process has died.
+        What `require` asked for so far is judged now: a cause's key that must be free lets one run
+        open, whoever else tries.
         """
         objects = tuple(dict.fromkeys(self._objects))
+        owner = self.opened.owner or self.record.ports.ledger.owner()
+        self.opened = msgspec.structs.replace(self.opened, owner=owner)
         self._commit((self.opened, *self._facts), tuple(self._conditions), objects)
         self._facts, self._conditions = [], []
         self._is_announced = True

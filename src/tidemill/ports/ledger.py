@@ -71,6 +71,10 @@ class Ledger(Protocol):
         """Return this process as an owner of leases and runs: machine, boot, process, start."""
         ...
 
+    def is_alive(self, owner: str) -> bool:
+        """Return False only if `owner` is known to have ended; of other machines nothing is."""
+        ...
+
     def lease(self, key: str, owner: str, ttl_s: float) -> Lease:
         """Take a lease that is free, expired, held by `owner`, or whose local owner has died.
 

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from tidemill.lineage.writing import opened
+from tidemill.practices.infrastructure.operations import status
+
 
 def test_init_writes_eight_files_at_most_and_touches_none(tidemill, tmp_path) -> None:
     folder = tmp_path / "new"
@@ -72,3 +75,34 @@ def test_a_new_project_goes_from_data_to_a_promoted_model(tidemill, tmp_path) ->
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
+
+
+def test_status_tells_runs_of_dead_processes_from_those_that_go_on(tidemill, project) -> None:
+    code = """
+import os, sys
+from tidemill.app.places import open_record
+from tidemill.lineage.writing import opened
+with opened(open_record(), kind="training", name="lost") as run:
+    run.announce()
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=project, check=True)
+    told = json.loads(tidemill("status", "--json").stdout)
+    assert told["open_runs"] == []
+    assert [run["name"] for run in told["lost_runs"]] == ["lost"]
+    assert "processes that have died" in tidemill("status").stdout
+
+
+def test_a_run_that_goes_on_is_open(record) -> None:
+    with opened(record, kind="training", name="long") as run:
+        run.announce()
+        assert [one.name for one in status(record).open_runs] == ["long"]
+        assert not status(record).lost_runs
+    assert not status(record).open_runs
+
+
+def test_what_other_code_gives_to_a_command_is_not_told_to_people(tidemill) -> None:
+    page = tidemill("run", "--help").stdout
+    assert "--because" in page
+    assert "--cause" not in page
+    assert "--parent" not in page

@@ -103,6 +103,10 @@ class SqliteLedger:
         """Return this process as an owner of leases and runs."""
         return process_owner()
 
+    def is_alive(self, owner: str) -> bool:
+        """Return False only if `owner` is a process of this machine that has ended."""
+        return is_alive(owner)
+
     def lease(self, key: str, owner: str, ttl_s: float) -> Lease:
         """Take a lease; see the port."""
         now = self._clock.now()

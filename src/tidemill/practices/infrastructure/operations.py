@@ -73,11 +73,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     refs: Listing
     open_runs: tuple[Run, ...]
     services: tuple[ServiceStatus, ...]
+    lost_runs: tuple[Run, ...] = ()
+    """Runs whose process has died before it could seal them."""
 
     def __str__(self) -> str:
         parts = [f"project {self.project}, {self.actor}, {spell_time(self.at)}", str(self.refs)]
         if self.open_runs:
             parts.append("\n".join(["open runs", *(f"  {run_title(r)}" for r in self.open_runs)]))
+        if self.lost_runs:
+            lost = ["open runs of processes that have died", *map(run_title, self.lost_runs)]
+            parts.append("\n  ".join(lost))
         if self.services:
             rows = [[s.name, s.state, s.address, s.restarts, s.error] for s in self.services]
             parts.append(table(["service", "state", "address", "restarts", "error"], rows))
@@ -135,12 +140,15 @@ def status(record: Record) -> Status:
         order=(Order("opened_at"),),
         limit=50,
     )
+    runs = record.ports.ledger.find(running)
+    dead = {run.id for run in runs if run.owner and not record.ports.ledger.is_alive(run.owner)}
     return Status(
         project=record.project,
         actor=str(record.actor),
         at=record.now(),
         refs=listed_refs(record, "", record.project, 200),
-        open_runs=tuple(record.ports.ledger.find(running)),
+        open_runs=tuple(run for run in runs if run.id not in dead),
+        lost_runs=tuple(run for run in runs if run.id in dead),
         services=tuple(record.ports.target.services()),
     )
 
