@@ -62,7 +62,8 @@ def option(parameter: Parameter) -> click.Option:
     name = option_name(parameter.name)
     if parameter.form == "flag":
         spelled = f"--{name}/--no-{name}" if parameter.default else f"--{name}"
-        return click.Option([spelled, parameter.name], is_flag=True, help=parameter.help)
+        return click.Option([spelled, parameter.name], is_flag=True, help=parameter.help,
+                            hidden=parameter.is_hidden)  # fmt: skip
     return click.Option(
         [f"--{name}", parameter.name],
         type=_type(parameter),
@@ -70,6 +71,7 @@ def option(parameter: Parameter) -> click.Option:
         multiple=parameter.is_many,
         help=parameter.help,
         metavar=_metavar(parameter),
+        hidden=parameter.is_hidden,
     )
 
 

@@ -38,7 +38,7 @@ def command(operation: Operation, takes: Sequence[Parameter]) -> str:
     lines.append("")
     lines.append(f"Usage: {typed} {arguments}".rstrip() + " [OPTIONS]")
     rows = [(_argument(one), one.help) for one in takes if one.is_positional]
-    rows += [_option(one) for one in takes if not one.is_positional]
+    rows += [_option(one) for one in takes if not one.is_positional and not one.is_hidden]
     rows += [
         ("-C DIR", "work on the project in DIR"),
         ("--json", "answer with one JSON value"),

@@ -27,6 +27,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     faces: tuple[FaceName, ...] = ("cli", "python", "http")
     failed: Callable[[Any], bool] | None = None
     """Whether a result means that a check failed: the command then exits with 3."""
+    hidden: tuple[str, ...] = ()
+    """Parameters that other code gives; people can, but help and pages do not tell of them."""
     needs_project: bool = True
     """False: it also works in a folder that is no project yet (`init`)."""
 

@@ -44,6 +44,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     is_spread: bool = False
     """Written `*name` in the signature: its values are arguments of their own."""
+    is_hidden: bool = False
 
 
 class UnknownAnnotationError(TypeError):
@@ -52,7 +53,13 @@ class UnknownAnnotationError(TypeError):
 
 def parameters(operation: Operation) -> tuple[Parameter, ...]:
     """Return what an operation takes besides the record, in order."""
-    return _parameters(operation.function)
+    found = _parameters(operation.function)
+    if not operation.hidden:
+        return found
+    return tuple(
+        msgspec.structs.replace(one, is_hidden=True) if one.name in operation.hidden else one
+        for one in found
+    )
 
 
 def summary(operation: Operation) -> str:

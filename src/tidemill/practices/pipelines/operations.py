@@ -75,6 +75,7 @@ OPERATIONS: tuple[Operation, ...] = (
         function=run_pipeline,
         command=("run",),
         role="contributor",
+        hidden=("cause", "parent"),
         examples=(
             "tidemill run delay --until 2013-04-01",
             "tidemill run delay --until 2013-04-01 --plan",
