@@ -260,7 +260,7 @@ def _stream(
             kept = watcher.watch(kept, rows)
         writer.write(kept)
         rows += batch.height
-        record.tell.progress(f"reading {given.name}: {rows:,} rows")
+        record.tell.progress(f"reading {given.name}, rows", rows)
         record.tell.check()
         held.renew()
     return hasher.finish().id if hasher else ""
