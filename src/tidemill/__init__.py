@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     check = _here.check
     check_data = _here.check_data
     collect = _here.collect
+    collect_days = _here.collect_days
     comment = _here.comment
     compare_models = _here.compare_models
     deploy = _here.deploy

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidemill.practices.integration import operations as integration_operations
     from tidemill.practices.monitoring import figures as monitoring_figures
     from tidemill.practices.monitoring import labels as monitoring_labels
+    from tidemill.practices.monitoring import open_days as monitoring_open_days
     from tidemill.practices.monitoring import operations as monitoring_operations
     from tidemill.practices.monitoring import windows as monitoring_windows
     from tidemill.practices.pipelines import operations as pipelines_operations
@@ -39,6 +40,7 @@ class Methods:
         check = method(integration_operations.check)
         check_data = method(validation_operations.check_data)
         collect = method(monitoring_windows.collect)
+        collect_days = method(monitoring_open_days.collect_days)
         comment = method(collaboration_operations.comment)
         compare_models = method(training_operations.compare_models)
         deploy = method(delivery_operations.deploy)

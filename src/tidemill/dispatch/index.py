@@ -58,6 +58,7 @@ owner set | practices.collaboration | set_owner | cli python http | Give a ref a
 policy set | practices.governance | set_policy | cli python http | Say what the move of an alias needs; it replaces the policy that there was.
 policy show | practices.governance | show_policy | cli python http | Show what moving aliases needs.
 predictions collect | practices.monitoring | collect | cli python http | Seal the predictions of a window; asked again it adds only what came late.
+predictions collect-days | practices.monitoring | collect_days | cli python http | Seal the predictions of every UTC day that is over; what is sealed stays as it is.
 predictions list | practices.monitoring | list_windows | cli python http | List the sealed windows of a deployment, oldest first.
 predictions show | practices.monitoring | show_prediction | cli python http | Show one prediction: what was asked, what was answered, by whom.
 promote | practices.versioning | promote | cli python http | Point an alias at a version, if its policy allows.

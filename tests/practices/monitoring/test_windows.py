@@ -11,6 +11,7 @@ from served_world import START, World, days_of_rows
 from tidemill.adapters.local.stream import MappedStream
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.times import parse_window
+from tidemill.practices.monitoring.open_days import collect_days, open_days
 from tidemill.practices.monitoring.predictions import find_prediction
 from tidemill.practices.monitoring.seals import known_seals, scan_window
 from tidemill.practices.monitoring.windows import collect
@@ -153,3 +154,27 @@ def test_what_was_sealed_but_not_forgotten_is_not_sealed_again(served) -> None:
     done = collect(served.record, "delay", window="2013-04", at=MAY)
     assert (done.rows, done.rows_added) == (180, 0)
     assert not list(served.record.ports.stream.read("delay"))
+
+
+def test_every_day_that_is_over_is_sealed_and_the_one_that_goes_on_waits(served) -> None:
+    rows = days_of_rows(APRIL, 4, rows=20)
+    served.predict(rows, per_request=30)
+    noon = APRIL + timedelta(days=3, hours=12)
+    done = collect_days(served.record, at=noon)
+    assert [(one.name, one.window, one.rows_added) for one in done.collected] == [
+        ("delay", f"2013-04-0{day}..2013-04-0{day + 1}", 20) for day in (1, 2, 3)
+    ]
+    assert "no day" in str(collect_days(served.record, "delay", at=noon))
+    assert open_days(served.record, "delay", MAY) == [APRIL + timedelta(days=3)]
+    month = collect(served.record, "delay", window="2013-04", at=MAY)
+    assert month.rows_added == 20
+    whole = scan_window(served.record, "delay", parse_window("2013-04")).collect()
+    assert whole["flight"].sort().equals(rows["flight"].sort())
+
+
+def test_late_rows_of_a_day_are_sealed_by_the_next_look(served) -> None:
+    served.predict(days_of_rows(APRIL, 2))
+    collect_days(served.record, at=APRIL + timedelta(days=1))
+    served.predict(days_of_rows(APRIL, 1, seed=5))
+    (late,) = collect_days(served.record, at=APRIL + timedelta(days=1)).collected
+    assert (late.is_late, late.rows, late.rows_added) == (True, 120, 60)

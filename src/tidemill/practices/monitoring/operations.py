@@ -10,6 +10,7 @@ from tidemill.lineage.targets import Located
 from tidemill.practices.monitoring.feature_values import feature_origins
 from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
+from tidemill.practices.monitoring.open_days import collect_days
 from tidemill.practices.monitoring.predictions import (
     Prediction,
     came_from,
@@ -54,6 +55,12 @@ OPERATIONS = (
         command=("predictions", "collect"),
         role="contributor",
         examples=("tidemill predictions collect delay --window 2013-04 --at 2013-05-01",),
+    ),
+    Operation(
+        function=collect_days,
+        command=("predictions", "collect-days"),
+        role="contributor",
+        examples=("tidemill predictions collect-days delay --at 2013-05-01",),
     ),
     Operation(
         function=list_windows,
