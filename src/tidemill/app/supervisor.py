@@ -18,13 +18,17 @@ from tidemill.adapters.local.target.local_target import SupervisorFiles
 from tidemill.adapters.local.target.services import LocalServices
 from tidemill.adapters.process_owner import process_owner
 from tidemill.app.places import open_record
-from tidemill.app.process_commands import SERVER_COMMAND
+from tidemill.app.process_commands import SERVER_COMMAND, project_command
 from tidemill.core.errors import UnavailableError
+from tidemill.core.times import parse_span
+from tidemill.runtime.command_task import CommandTask
 from tidemill.runtime.supervisor import Guards, LeaseGuard, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tidemill.core.settings import Settings
+    from tidemill.ports.clock import Clock
     from tidemill.runtime.supervisor import Guard, Task
 
 
@@ -34,9 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = open_record(Path(folder).parent)
     try:
         lease = LeaseGuard(record.ports.ledger, record.project)
-        return run(Path(folder), SERVER_COMMAND, guards=[lease])
+        tasks = project_tasks(Path(folder).parent, record.settings, record.ports.clock)
+        return run(Path(folder), SERVER_COMMAND, tasks=tasks, guards=[lease])
     finally:
         record.ports.close()
+
+
+def project_tasks(folder: Path, settings: Settings, clock: Clock) -> list[CommandTask]:
+    """Return what is done again and again for a project: asking triggers, sealing days.
+
+    Raises:
+        InvalidInputError: a setting is no length of time.
+    """
+    return [
+        CommandTask(name, project_command(folder, *words), parse_span(span).total_seconds(), clock)
+        for name, words in _REPEATED.items()
+        if (span := settings.text(name))
+    ]
+
+
+_REPEATED: Mapping[str, tuple[str, ...]] = {
+    "supervisor.triggers": ("trigger", "tick"),
+    "supervisor.collect": ("predictions", "collect-days"),
+}
+"""Commands by the setting that says how often."""
 
 
 def run(

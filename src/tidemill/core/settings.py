@@ -44,6 +44,12 @@ KNOWN: Mapping[str, Known] = {
     "serving.threads": Known(default=1, what="BLAS and OpenMP threads of a model server"),
     "serving.log": Known(default="fast", what="prediction log: fast, or durable (synced first)"),
     "serving.max_rows": Known(default=1024, what="most rows of one request"),
+    "supervisor.triggers": Known(
+        default="", what="how often `tidemill up` asks the triggers, like 1m; empty: never"
+    ),
+    "supervisor.collect": Known(
+        default="", what="how often `tidemill up` seals days that are over, like 1h; empty: never"
+    ),
     "drift.alarms_per_year": Known(
         default=1.0, what="false alarms a year that drift detection may raise, over everything"
     ),
