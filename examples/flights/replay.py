@@ -65,9 +65,10 @@ def _tensor(column: pl.Series) -> dict[str, object]:
     return {"name": column.name, "shape": [len(values)], "datatype": datatype, "data": values}
 
 
-def world(raw: Path, kind: str) -> pl.DataFrame:
-    """Return a whole year of flights or weather, as it will have come."""
-    files = [raw / f"{kind}-{month}.csv" for month in MONTHS]
+def world(raw: Path, kind: str, month: str) -> pl.DataFrame:
+    """Return the flights or the weather of a month and of those beside it, as it will have come."""
+    place = MONTHS.index(month)
+    files = [raw / f"{kind}-{near}.csv" for near in MONTHS[place - 1 : place + 2]]
     rows = pl.concat(
         [pl.scan_csv(file, infer_schema_length=None) for file in files], how="vertical_relaxed"
     ).collect()
@@ -81,7 +82,7 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
     end = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
     if any(seal.window.start == start for seal in project.list_windows(DEPLOYMENT).seals):
         return f"{month} was lived before"
-    flights, weather = world(raw, "flights"), world(raw, "weather")
+    flights, weather = world(raw, "flights", month), world(raw, "weather", month)
     planned = with_calendar(flights).filter(
         pl.col("scheduled_at") >= start, pl.col("scheduled_at") < end
     ).sort("scheduled_at", "flight_id")  # fmt: skip

@@ -22,7 +22,7 @@ from tidemill.practices.features.history import (
     history_of,
     values_at,
 )
-from tidemill.practices.features.packing import pack, unpack
+from tidemill.practices.features.packing import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def add_rows(
         events = _with_keys_of(view.spec, event_rows(view, rows.lazy()), layout.whole_keys)
         (codes,), keys = entity_codes(view.spec, events)
         arrived = _as_stored(view.spec, history_of(view, events, codes), layout.columns)
-        stored = unpack(record.ports.online.read(table, _keys(view.spec, keys)), layout.columns)
+        stored = unpacked(record.ports.online.read(table, _keys(view.spec, keys)), layout.columns)
         merged = _joined(stored, arrived)
         values = _packed_by_entity(view.spec, merged, keys, microseconds(at))
         record.ports.online.write(table, values | ({marker: b"1"} if batch else {}))
@@ -112,7 +112,7 @@ def read_history(
     layout = _stored_layout(record, view)
     (codes,), keys = entity_codes(view.spec, _with_keys_of(view.spec, asked, layout.whole_keys))
     values = record.ports.online.read(table_of(view), _keys(view.spec, keys))
-    return unpack(values, layout.columns), codes
+    return unpacked(values, layout.columns), codes
 
 
 def _vectors(
@@ -185,13 +185,7 @@ def _packed_by_entity(
     """Return each entity's recent rows as bytes; rows that no window reaches any more go."""
     oldest = at_us - LAG_US - spec.horizon_us
     recent = history.take(history.event_us > max(oldest, -(2**61)))
-    ordered = recent.take(np.argsort(recent.entities, kind="stable"))
-    starts = np.searchsorted(ordered.entities, np.arange(keys.height + 1))
-    names = _keys(spec, keys)
-    return {
-        name: pack(ordered.take(np.arange(starts[code], starts[code + 1])))
-        for code, name in enumerate(names)
-    }
+    return dict(zip(_keys(spec, keys), packed(recent, keys.height), strict=True))
 
 
 def _keys(spec: ViewSpec, keys: pl.DataFrame) -> list[bytes]:

@@ -1,12 +1,13 @@
-"""How the history of one entity lies in the online store: packed arrays, no schema inside.
+"""How the history of one entity lies in the online store: whole rows of 8-byte numbers.
 
-Layout: rows (u32 LE), then event, arrival, tie and source row (int64 LE each), then for each value
-column of the view, in its order, 8-byte values and one byte of validity a row.
+A row is event, arrival, tie and source row (int64 LE), then for each value column of the view, in
+its order, the value's 8 bytes and 1 where it is not null. So the rows of many entities are read as
+one matrix, and rows are added to an entity by adding bytes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,52 +19,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FIXED = 4
-_COUNT_BYTES = 4
 
 
-def pack(history: History) -> bytes:
-    """Return the rows of one entity as bytes."""
-    parts = [
-        len(history.event_us).to_bytes(_COUNT_BYTES, "little"),
-        history.event_us.tobytes(),
-        history.arrival_us.tobytes(),
-        history.ties.tobytes(),
-        history.rows.tobytes(),
-    ]
-    for column in history.columns.values():
-        parts += [column.values.tobytes(), column.is_valid.tobytes()]
-    return b"".join(parts)
+def packed(history: History, entities: int) -> list[bytes]:
+    """Return the rows of each entity as bytes; `entities` says how many there are."""
+    rows = np.empty((len(history.event_us), _FIXED + 2 * len(history.columns)), dtype="<i8")
+    fixed = (history.event_us, history.arrival_us, history.ties, history.rows)
+    for place, numbers in enumerate(fixed):
+        rows[:, place] = numbers
+    for place, column in enumerate(history.columns.values()):
+        rows[:, _FIXED + 2 * place] = column.values.view(np.int64)
+        rows[:, _FIXED + 2 * place + 1] = column.is_valid
+    order = np.argsort(history.entities, kind="stable")
+    rows, codes = rows[order], history.entities[order]
+    ends = np.searchsorted(codes, np.arange(1, entities + 1))
+    return [part.tobytes() for part in np.split(rows, ends[:-1])] if entities else []
 
 
-def unpack(values: Sequence[bytes | None], dtypes: Mapping[str, str]) -> History:
+def unpacked(values: Sequence[bytes | None], dtypes: Mapping[str, str]) -> History:
     """Return the rows of many entities; the entity of a row is the place of its value."""
-    pieces = [(place, _arrays(value, dtypes)) for place, value in enumerate(values) if value]
-    counts = [len(arrays[0]) for _, arrays in pieces]
-    entities = np.repeat(np.array([place for place, _ in pieces], dtype=np.int64), counts)
-    joined = [
-        np.concatenate(list(arrays))
-        for arrays in zip(*(arrays for _, arrays in pieces), strict=True)
-    ] or _arrays(bytes(_COUNT_BYTES), dtypes)
+    width = _FIXED + 2 * len(dtypes)
+    counts = [len(value) // (8 * width) if value else 0 for value in values]
+    joined = b"".join(value for value in values if value)
+    rows: NDArray[np.int64] = np.frombuffer(joined, dtype="<i8").reshape(-1, width)
+    numbers = np.ascontiguousarray(rows.T)
     columns = {
         name: Column(
-            values=joined[_FIXED + 2 * place], is_valid=joined[_FIXED + 2 * place + 1], dtype=dtype
+            values=_values(numbers[_FIXED + 2 * place], dtype),
+            is_valid=numbers[_FIXED + 2 * place + 1] != 0,
+            dtype=dtype,
         )
         for place, (name, dtype) in enumerate(dtypes.items())
     }
     return History(
-        entities=entities, event_us=joined[0], arrival_us=joined[1], ties=joined[2],
-        rows=joined[3], columns=columns,
+        entities=np.repeat(np.arange(len(counts), dtype=np.int64), counts), event_us=numbers[0],
+        arrival_us=numbers[1], ties=numbers[2], rows=numbers[3], columns=columns,
     )  # fmt: skip
 
 
-def _arrays(value: bytes, dtypes: Mapping[str, str]) -> list[NDArray[Any]]:
-    rows = int.from_bytes(value[:_COUNT_BYTES], "little")
-    offset = _COUNT_BYTES
-    kinds: list[type[np.generic]] = [np.int64] * _FIXED
-    for dtype in dtypes.values():
-        kinds += [np.float64 if dtype == "float" else np.int64, np.bool_]
-    arrays = []
-    for kind in kinds:
-        arrays.append(np.frombuffer(value, dtype=kind, count=rows, offset=offset))
-        offset += rows * arrays[-1].itemsize
-    return arrays
+def _values(numbers: NDArray[np.int64], dtype: str) -> NDArray[np.int64] | NDArray[np.float64]:
+    return numbers.view(np.float64) if dtype == "float" else numbers

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ASKED = 200
 """Entities asked at each moment."""
 _ROW, _TIME = "__row", "__at"
+_DAY_US = 86_400_000_000
+_FIRST_US = -(2**60)
 
 
 def future_finding(view: FeatureView, source: pl.LazyFrame, *, moments: int) -> Finding:
@@ -56,7 +58,9 @@ def future_finding(view: FeatureView, source: pl.LazyFrame, *, moments: int) -> 
     for moment in random.choice(history.known_us, size=moments):
         asked = _asked(entities, view.spec.entity, int(moment), random)
         cut = event_rows(view, _known_by(numbered, history, int(moment)).lazy())
-        found = _difference(_values(view, events, asked), _values(view, cut, asked))
+        found = _difference(
+            _values(view, events, asked, int(moment)), _values(view, cut, asked, int(moment))
+        )
         asked_rows += asked.height
         if found is not None:
             return _caught(rule, view, asked, found)
@@ -66,9 +70,17 @@ def future_finding(view: FeatureView, source: pl.LazyFrame, *, moments: int) -> 
     )  # fmt: skip
 
 
-def _values(view: FeatureView, events: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """Return the asked features; events of nobody who asks are left out before the sorting."""
-    own = events.join(asked, on=view.spec.entity, how="semi", maintain_order="left")
+def _values(
+    view: FeatureView, events: pl.DataFrame, asked: pl.DataFrame, moment: int
+) -> pl.DataFrame:
+    """Return the asked features; events that no window reaches are left out before the sorting."""
+    oldest = max(moment - _DAY_US - view.spec.horizon_us, _FIRST_US)
+    reached = pl.col(view.spec.time).cast(pl.Datetime("us", "UTC")) > pl.lit(oldest).cast(
+        pl.Datetime("us", "UTC")
+    )
+    own = events.filter(reached).join(
+        asked, on=view.spec.entity, how="semi", maintain_order="left"
+    )  # fmt: skip
     (codes, asking), _ = entity_codes(view.spec, own, asked)
     at_us = asked[_TIME].dt.timestamp("us").to_numpy()
     return values_at(view.spec, history_of(view, own, codes), asking, at_us)
@@ -85,7 +97,7 @@ def _asked(
 ) -> pl.DataFrame:
     """Return entities with times at the moment or up to a day before it."""
     picked = random.permutation(entities.height)[:ASKED]
-    back = random.integers(0, 86_400_000_000, len(picked)) * random.integers(0, 2, len(picked))
+    back = random.integers(0, _DAY_US, len(picked)) * random.integers(0, 2, len(picked))
     times = pl.Series(_TIME, moment - back).cast(pl.Datetime("us", "UTC"))
     return entities[picked].select(keys).with_columns(times)
 
