@@ -12,7 +12,7 @@ import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -34,10 +34,6 @@ THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS",
 )  # fmt: skip
-NEEDLESS: dict[str, tuple[str, ...]] = {
-    "lightgbm": ("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz", "polars"),
-}
-"""What a library imports where it is installed but needs for no prediction: 2 s and 60 MB."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,13 +93,9 @@ def _serve(
 
 def _model(folder: Path) -> ServedModel:
     """Load a registered model with nothing but what its format needs to predict."""
-    for library, needless in NEEDLESS.items():
-        if _format(folder).startswith(library):
-            blocked: dict[str, Any] = dict.fromkeys(set(needless) - set(sys.modules))
-            sys.modules.update(blocked)
-    from tidemill.practices.versioning.model import Model  # noqa: PLC0415 - after the line above
+    from tidemill.practices.versioning.model import load_to_predict  # noqa: PLC0415 - brings NumPy
 
-    return Model.load(folder)
+    return load_to_predict(folder)
 
 
 def _format(folder: Path) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from tidemill.practices.versioning.model import Model
+from tidemill.practices.versioning.model import Model, load_to_predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,4 +71,6 @@ def _median_ms(call: Callable[[], object], times: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(msgspec.json.encode(measure(Model.load(Path(sys.argv[1])))).decode() + "\n")
+    sys.stdout.write(
+        msgspec.json.encode(measure(load_to_predict(Path(sys.argv[1])))).decode() + "\n"
+    )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ASKED = 200
 """Entities asked at each moment."""
+MOST_ROWS = 20_000
+"""Rows from which a single feature is judged; more tell the same."""
 _ROW, _TIME = "__row", "__at"
 _DAY_US = 86_400_000_000
 _FIRST_US = -(2**60)
@@ -140,6 +142,7 @@ def label_findings(
         )  # fmt: skip
         return
     known = sample.filter(pl.col(label).is_not_null())
+    known = known.gather_every(1 + known.height // MOST_ROWS)
     fields = [field for field in fields if field.name in known.columns and field.name != label]
     told = {field.name: _tells(known, field.name, label) for field in fields}
     suspects = {name: share for name, share in told.items() if share > bound}

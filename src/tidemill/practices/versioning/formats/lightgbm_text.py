@@ -25,6 +25,15 @@ class LightgbmText:
     """Boosters, and scikit-learn wrappers by their booster."""
 
     name = "lightgbm-text"
+    needless: tuple[str, ...] = (
+        "sklearn",
+        "pandas",
+        "pyarrow",
+        "dask",
+        "matplotlib",
+        "graphviz",
+        "polars",
+    )
 
     def accepts(self, model: object) -> bool:
         """Whether it is a LightGBM booster, or a fitted wrapper of one."""

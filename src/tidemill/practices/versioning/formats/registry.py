@@ -21,6 +21,8 @@ class ModelFormat(Protocol):
     """How models of one library are stored, loaded and asked. Imports the library when needed."""
 
     name: str
+    needless: tuple[str, ...]
+    """What the library imports where it is installed, but needs for no prediction."""
 
     def accepts(self, model: object) -> bool:
         """Whether this format stores such an object. Must not import the library to say no."""
