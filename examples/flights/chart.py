@@ -1,6 +1,6 @@
 """The year as one SVG: AUC of what served beside the frozen first model, alarms and promotions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -81,16 +81,16 @@ def _legend() -> list[str]:
         _text(LEFT + 32, 48, "what served, with its 95% interval", "start"),
         _line([(LEFT + 262, 44), (LEFT + 288, 44)], FROZEN, "5 4"),
         _text(LEFT + 294, 48, "first model, frozen", "start"),
-        _text(LEFT + 440, 48, "▲ a challenger was promoted after the month", "start"),
+        _text(LEFT + 440, 48, "▲ promoted after the month", "start"),
         _text(LEFT, HEIGHT - 10, "Month, and the version that served it.", "start", fill=PALE),
     ]
 
 
-def _grid(low: float, high: float, y: "object") -> list[str]:
+def _grid(low: float, high: float, y: Callable[[float], float]) -> list[str]:
     lines, step = [], 0.02
     value = low
     while value <= high + 1e-9:
-        height = y(value)  # type: ignore[operator]
+        height = y(value)
         lines.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}" '
             f'stroke="{PALE}" stroke-opacity="0.25"/>'

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 Row = tuple[Scalar, ...]
 
 
+_SHOWN, _SHOWN_CELLS = 3, 6
+
+
+def _cells(row: Row) -> str:
+    shown = ", ".join(str(cell) for cell in row[:_SHOWN_CELLS])
+    return shown + (", ..." if len(row) > _SHOWN_CELLS else "")
+
+
 class Retyped(msgspec.Struct, frozen=True, kw_only=True):
     """A column that has another type. Its cells are not compared."""
 
@@ -48,6 +56,13 @@ class SchemaDiff(msgspec.Struct, frozen=True, kw_only=True):
     def is_empty(self) -> bool:
         """Whether names, types and order of the columns are equal."""
         return not (self.added or self.removed or self.retyped or self.is_reordered)
+
+    def __str__(self) -> str:
+        lines = [f"column added    {name}: {kind}" for name, kind in self.added]
+        lines += [f"column removed  {name}: {kind}" for name, kind in self.removed]
+        lines += [f"column retyped  {c.name}: {c.old} -> {c.new}" for c in self.retyped]
+        lines += ["columns come in another order"] if self.is_reordered else []
+        return "\n".join(lines) or "the columns are the same"
 
 
 class ChangedCells(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +114,26 @@ class TableDiff(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the tables are equal: the same identity."""
         rows = self.added or self.removed or self.changed or self.is_reordered
         return self.schema.is_empty and not rows
+
+    def __str__(self) -> str:
+        if self.is_empty:
+            return "the tables are equal"
+        how = f"by {', '.join(self.keys)}" if self.keys else "as whole rows, for want of a key"
+        lines = [
+            str(self.schema),
+            f"{self.old_rows:,} -> {self.new_rows:,} rows, compared {how}:",
+            f"  {self.added:,} added, {self.removed:,} removed, {self.changed:,} changed",
+        ]
+        lines += ["the rows come in another order"] if self.is_reordered else []
+        lines += [f"  {column.name}: {column.cells:,} cells changed" for column in self.columns]
+        lines += [f"  + {_cells(row)}" for row in self.added_examples[:_SHOWN]]
+        lines += [f"  - {_cells(row)}" for row in self.removed_examples[:_SHOWN]]
+        lines += [
+            f"  ~ {_cells(row.key)}: "
+            + ", ".join(f"{cell.name} {cell.old} -> {cell.new}" for cell in row.cells)
+            for row in self.changed_examples[:_SHOWN]
+        ]
+        return "\n".join(lines)
 
 
 def table_diff(

@@ -197,10 +197,18 @@ def _is_input(edge: EdgeRow, run: Run) -> bool:
     return edge.role == "used" and edge.artifact not in {run.code, run.environment}
 
 
+_COSTS = ("time.", "memory.")
+"""Figures of what a step took: they differ each time and are no result."""
+
+
 def _figures(record: Record, run: Run) -> dict[str, float]:
     inner = Query(Run, where=(Where("parent", "=", run.id),), limit=1000)
     found = {figure.key: figure.value for figure in newest_figures(record, run)}
     for step in record.ports.ledger.find(inner):
         figures = newest_figures(record, step)
-        found |= {f"{step.name}.{figure.key}": figure.value for figure in figures}
+        found |= {
+            f"{step.name}.{figure.key}": figure.value
+            for figure in figures
+            if not figure.key.startswith(_COSTS)
+        }
     return found

@@ -16,8 +16,8 @@ from tidemill.core.errors import (
 )
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import Ref, RefName, Version
-from tidemill.lineage.refs import resolve
-from tidemill.lineage.writing import find_ref, newest_version
+from tidemill.lineage.refs import resolve, versions
+from tidemill.lineage.writing import newest_version
 from tidemill.practices.infrastructure.project import declared, project_root
 from tidemill.practices.integration.bounds import project_bounds
 from tidemill.practices.integration.check_report import GATES, CheckReport
@@ -99,12 +99,12 @@ def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> 
 
 
 def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
-    """Yield the verdict on the newest version of each data ref that has a contract."""
+    """Yield the verdict on the version, newest at `at`, of each data ref with a contract."""
     found = False
     for contract in declared(record, Contract, class_objects=True).values():
         ref = RefName(kind="data", project=record.project, name=contract.data)
-        newest = newest_version(record, ref) if find_ref(record, ref) else 0
-        if isinstance(newest, Version):
+        newest = _newest_at(record, ref, at)
+        if newest is not None:
             found = True
             yield _data_gate(record, newest, contract, at)
     if not found:
@@ -113,6 +113,11 @@ def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
             fix="declare a Contract and tidemill data add NAME SOURCE",
         )  # fmt: skip
         yield Gate(name="data", subject=record.project, state="warn", findings=(finding,))
+
+
+def _newest_at(record: Record, ref: RefName, at: datetime | None) -> Version | None:
+    earlier = [v for v in versions(record, ref) if at is None or v.at <= at]
+    return max(earlier, key=lambda version: version.number, default=None)
 
 
 def _data_gate(

@@ -14,6 +14,7 @@ from tidemill.practices.monitoring.outputs import flat_outputs, output_names
 from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
 from tidemill.practices.monitoring.report import Report  # noqa: TC001 - the codec reads the annotations
 from tidemill.practices.pipelines.declare import step
+from tidemill.practices.pipelines.figures import figure
 from tidemill.practices.versioning.model import Model  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def evaluation(
     report = report_of(
         model.task, frame, tuple(outputs), time=time, slices=slices, business=figures
     )
+    for told in (*report.figures, *report.business):
+        if told.value is not None:
+            figure(told.name, told.value)
     return msgspec.structs.replace(report, rows=rows.height)
 
 
