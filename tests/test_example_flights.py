@@ -59,7 +59,9 @@ def test_a_candidate_is_made_judged_and_explained(flights) -> None:
         flights, "run", "delay", "--until", "2013-03-01", "--trees", "30", "--at", "2013-03-01"
     )
     assert "unchanged" in again
-    assert "check: pass" in tidemill(flights, "check", "model:delay@1", "--at", "2013-03-01")
+    judged = tidemill(flights, "check", "model:delay@1", "--at", "2013-03-01")
+    assert "leak:label" in judged
+    assert "code flights: pass" in judged
     told = tidemill(flights, "why", "model:delay@1")
     assert "data:flights@2" in told
     assert "data:weather@2" in told
