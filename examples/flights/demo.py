@@ -54,6 +54,8 @@ def main() -> None:
     say("5. April to December, as they came")
     for place in range(FIRST_REPLAYED, 12):
         live(place)
+    tidemill("monitor", "agreement", "delay", "--window", "2013-04-01..2014-01-01",
+             "--at", "2014-01-02")  # fmt: skip
     say(f"6. The year, told after {time.monotonic() - began:.0f} s")
     tell()
     tidemill("down")

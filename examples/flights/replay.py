@@ -86,6 +86,8 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
     planned = with_calendar(flights).filter(
         pl.col("scheduled_at") >= start, pl.col("scheduled_at") < end
     ).sort("scheduled_at", "flight_id")  # fmt: skip
+    if not project.list_windows(DEPLOYMENT).seals:
+        in_the_air(project, flights, start)
     server = Server(project.serving_status(DEPLOYMENT).services[0].address)
     before, late = start, 0.0
     for number, block in enumerate(planned.iter_slices(BLOCK_ROWS)):
@@ -107,6 +109,19 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
     )
 
 
+def in_the_air(project: tm.Project, flights: pl.DataFrame, start: datetime) -> None:
+    """Before the first month: what had departed, but not landed, is in no version of the data yet."""
+    airborne = flights.filter(pl.col("departed_at") <= start, pl.col("reported_at") > start)
+    project.push_rows(
+        "origin_congestion", departures_of(airborne), batch="in the air", at=start
+    )  # fmt: skip
+
+
+def departures_of(flights: pl.DataFrame) -> pl.DataFrame:
+    """Return flights as they are known at their departure."""
+    return flights.with_columns(pl.lit(None).alias(name) for name in LANDING)
+
+
 def arrive(
     project: tm.Project,
     flights: pl.DataFrame,
@@ -122,7 +137,7 @@ def arrive(
     landings = new(flights, "landed_at")
     for view in ON_LANDING:
         project.push_rows(view, landings, batch=batch, at=until)
-    departures = new(flights, "departed_at").with_columns(pl.lit(None).alias(n) for n in LANDING)
+    departures = departures_of(new(flights, "departed_at"))
     project.push_rows("origin_congestion", departures, batch=batch, at=until)
     project.push_rows("origin_weather", new(weather, "reported_at"), batch=batch, at=until)
 

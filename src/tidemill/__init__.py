@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     deploy = _here.deploy
     diff = _here.diff
     down = _here.down
+    feature_agreement = _here.feature_agreement
     fire_trigger = _here.fire_trigger
     frame = _here.frame
     get_data = _here.get_data

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tidemill.practices.governance import operations as governance_operations
     from tidemill.practices.infrastructure import operations as infrastructure_operations
     from tidemill.practices.integration import operations as integration_operations
+    from tidemill.practices.monitoring import agreement as monitoring_agreement
     from tidemill.practices.monitoring import figures as monitoring_figures
     from tidemill.practices.monitoring import labels as monitoring_labels
     from tidemill.practices.monitoring import open_days as monitoring_open_days
@@ -46,6 +47,7 @@ class Methods:
         deploy = method(delivery_operations.deploy)
         diff = method(lineage_operations.diff)
         down = method(delivery_operations.down)
+        feature_agreement = method(monitoring_agreement.feature_agreement)
         fire_trigger = method(training_operations.fire_trigger)
         frame = method(versioning_operations.frame)
         get_data = method(versioning_operations.get_data)

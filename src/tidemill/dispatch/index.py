@@ -53,6 +53,7 @@ log | lineage | log | cli python http | Say who did what to it, when and why; ol
 model add | practices.versioning | add_model | cli python http | Register a model that was made elsewhere: a folder that Model.save wrote.
 model backtest | practices.training | backtest_model | cli python http | Say how a version would have done where something else served; decides nothing.
 model compare | practices.training | compare_models | cli python http | Say whether a challenger is better than a champion, with the error that is promised.
+monitor agreement | practices.monitoring | feature_agreement | cli python http | Compare the features that were served with those that training computes, value by value.
 monitor report | practices.monitoring | report_window | cli python http | Report a window of predictions: model, business and operation, with the labels known.
 owner set | practices.collaboration | set_owner | cli python http | Give a ref another owner.
 policy set | practices.governance | set_policy | cli python http | Say what the move of an alias needs; it replaces the policy that there was.

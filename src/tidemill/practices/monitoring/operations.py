@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.operation import Kind, Operation
 from tidemill.lineage.artifacts import read_value
 from tidemill.lineage.targets import Located
+from tidemill.practices.monitoring.agreement import feature_agreement
 from tidemill.practices.monitoring.feature_values import feature_origins
 from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
@@ -77,6 +78,12 @@ OPERATIONS = (
         command=("labels", "add"),
         role="contributor",
         examples=("tidemill labels add delay landed.csv --key flight_id --at 2013-05-02",),
+    ),
+    Operation(
+        function=feature_agreement,
+        command=("monitor", "agreement"),
+        failed=lambda agreement: agreement.differing > 0,
+        examples=("tidemill monitor agreement delay --window 2013-04 --at 2013-05-01",),
     ),
     Operation(
         function=report_window,
