@@ -110,7 +110,7 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
 
 
 def in_the_air(project: tm.Project, flights: pl.DataFrame, start: datetime) -> None:
-    """Before the first month: what had departed, but not landed, is in no version of the data yet."""
+    """Before the first month: what had departed but not landed is in no version of the data."""
     airborne = flights.filter(pl.col("departed_at") <= start, pl.col("reported_at") > start)
     project.push_rows(
         "origin_congestion", departures_of(airborne), batch="in the air", at=start
