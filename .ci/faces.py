@@ -125,7 +125,7 @@ def pages_text() -> str:
 
 
 def shapes_text() -> str:
-    """Return `docs/json.md`: the fields of every command's `--json` answer, and of what is in it."""
+    """Return `docs/json.md`: the fields of every command's `--json` answer and of what is in it."""
     answers: list[str] = []
     wanted: list[type] = []
     for _, op in found():
@@ -141,8 +141,8 @@ def shapes_text() -> str:
                 described[struct.__name__] = fields_of(struct)
                 wanted += field_types(struct).values()
     head = (
-        "# JSON\n\nWhat `--json` answers: the struct that Python returns, field by field; times are "
-        "RFC 3339 in UTC, bytes base64.\nFields are only ever added. An error is "
+        "# JSON\n\nWhat `--json` answers: the struct that Python returns, field by field; times "
+        "are RFC 3339 in UTC, bytes base64.\nFields are only ever added. An error is "
         '`{"error": {"code", "what", "fix"}}`, with the exit code of the error.\n'
         "Written by `.ci/faces.py`.\n\n| command | answers |\n| --- | --- |\n"
     )

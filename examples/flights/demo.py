@@ -124,8 +124,11 @@ def month_of(project: tm.Project, place: int) -> Month:
     happened = [
         one.decision for one in project.list_decisions(since=f"{month}-02", until=at).answered
     ]
-    alerts = [alert for alert in project.list_alerts("delay", all=True).alerts
-              if alert.day.startswith(month)]  # fmt: skip
+    alerts = project.list_alerts("delay", all=True).alerts
+    alarm_days = {
+        (alert.check, day) for alert in alerts for day in (alert.day, *alert.again)
+        if day.startswith(month)
+    }  # fmt: skip
     return Month(
         month=month,
         champion=int(str(report.parts[-1].model).rpartition("@")[2]),
@@ -135,7 +138,7 @@ def month_of(project: tm.Project, place: int) -> Month:
         served=auc.value,
         served_low=auc.low,
         served_high=auc.high,
-        alarms=len(alerts),
+        alarms=len(alarm_days),
         retrainings=sum(bool(d.candidate) for d in happened),
         promotions=sum(d.promoted for d in happened),
         refusals=sum(bool(d.candidate) and not d.promoted for d in happened),

@@ -65,6 +65,7 @@ class Server:
         identity = ServerIdentity(
             names=frozenset({"prod", "delay"}), version="7", release="1",
             metadata=model_metadata("delay", "7", "tiny", model.signature), max_body_bytes=2000,
+            body_timeout_s=0.5,
         )  # fmt: skip
         self.app = ModelServer(identity, self.inference, self.figures, clock)
 
@@ -295,6 +296,34 @@ def test_while_another_server_writes_the_log_goes_to_a_stream_beside_it(server) 
     beside = open_log(server.stream, "prod", durable=False)
     assert server.stream.names() == ["prod", "prod~1"]
     beside.close()
+
+
+def test_senders_that_never_finish_hold_no_place_and_are_told(server) -> None:
+    head = {"path": INFER, "method": "POST", "headers": []}
+    whole = json.dumps({"inputs": row()}).encode()
+
+    async def answered(*messages: dict) -> int:
+        left, sent = list(messages), []
+
+        async def receive():
+            return left.pop(0) if left else await asyncio.Event().wait()
+
+        async def send(message):
+            sent.append(message)
+
+        await server.app(dict(head), receive, send)
+        return sent[0]["status"]
+
+    async def everybody() -> tuple[int, list[int]]:
+        begun = {"type": "http.request", "body": b"{", "more_body": True}
+        slow = [asyncio.ensure_future(answered(begun)) for _ in range(300)]
+        await asyncio.sleep(0)
+        good = await answered({"type": "http.request", "body": whole})
+        return good, list(await asyncio.gather(*slow))
+
+    good, slow = asyncio.run(everybody())
+    assert good == 200
+    assert set(slow) == {408}
 
 
 def test_a_draining_server_closes_each_connection_with_its_answer(server) -> None:

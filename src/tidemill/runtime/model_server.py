@@ -38,6 +38,8 @@ class ServerIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """tidemill's own version."""
     max_body_bytes: int = 16 << 20
     max_waiting: int = 256
+    body_timeout_s: float = 30.0
+    """How long a sender may take for a body: whoever sends slowly must not stay for ever."""
 
 
 class ModelServer:
@@ -136,14 +138,15 @@ class ModelServer:
         self, headers: dict[bytes, bytes], receive: Callable[[], Awaitable[Any]]
     ) -> Answer:
         json_bytes = _json_bytes(headers)
+        _require_content(headers)
+        body = await self._whole_body(receive)
+        # A place in the queue is taken by whole requests only: slow senders hold none.
         if self._figures.waiting >= self._identity.max_waiting:
             raise RequestError(
                 503, f"{self._figures.waiting} requests are waiting already; try again in a second"
             )
         self._figures.waiting += 1
         try:
-            _require_content(headers)
-            body = await self._body(receive)
             arrived = arrived_now(self._clock, body, json_bytes)
             loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(self._worker, self._inference.answer, arrived)
@@ -152,6 +155,15 @@ class ModelServer:
             return answer
         finally:
             self._figures.waiting -= 1
+
+    async def _whole_body(self, receive: Callable[[], Awaitable[Any]]) -> bytes:
+        longest_s = self._identity.body_timeout_s
+        try:
+            return await asyncio.wait_for(self._body(receive), longest_s)
+        except TimeoutError:
+            raise RequestError(
+                408, f"the body did not come whole within {longest_s:g} s; send it again"
+            ) from None
 
     async def _body(self, receive: Callable[[], Awaitable[Any]]) -> bytes:
         """Return the body; what comes after the limit is read by the server and thrown away."""
