@@ -187,12 +187,21 @@ def test_a_fact_that_is_not_as_its_entry_says_is_found(record, path, statements,
     assert not [p for p in report.problems if p.where.startswith("block")]
 
 
-def test_an_erased_payload_breaks_no_proof(record, path) -> None:
-    assert tampered(record, path, "UPDATE entry SET payload = NULL WHERE kind = 'noted'").is_intact
+GONE = "its payload is gone, and no erasure is journaled"
+
+
+def test_entries_without_their_payloads_are_told_one_by_one(record, path) -> None:
+    report = tampered(record, path, "UPDATE entry SET payload = NULL")
+    assert [p.what for p in report.problems].count(GONE) == report.entries
+
+
+def test_a_payload_taken_away_does_not_hide_that_its_fact_was_edited(record, path) -> None:
     report = tampered(
-        record, path, "UPDATE entry SET digest = root FROM block WHERE kind = 'noted'"
-    )
-    assert not report.is_intact
+        record, path, "UPDATE entry SET payload = NULL WHERE kind = 'noted'",
+        "UPDATE note SET text = 'carefree'",
+    )  # fmt: skip
+    assert GONE in [p.what for p in report.problems]
+    assert f"note {REF} card" in [p.where for p in report.problems]
 
 
 def test_a_row_that_no_ledger_writes_is_an_error_that_names_it(record, path) -> None:

@@ -132,11 +132,13 @@ class _Chain:
 
     def _check(self, entry: Entry) -> None:
         where = f"block {entry.block}, entry {entry.position} ({entry.kind} {entry.subject})"
-        if entry.payload is not None:
-            made = entry_digest(entry.kind, entry.subject, entry.payload, entry.salt)
-            if made != entry.digest:
-                self._tell(where, "was changed: its digest is not that of its payload")
-        if not self._expected.take(entry):
+        if entry.payload is None:
+            self._tell(where, "its payload is gone, and no erasure is journaled")
+            return
+        made = entry_digest(entry.kind, entry.subject, entry.payload, entry.salt)
+        if made != entry.digest:
+            self._tell(where, "was changed: its digest is not that of its payload")
+        if not self._expected.take(entry.kind, entry.payload):
             self._tell(where, "cannot be read: its payload is not of its kind")
 
 

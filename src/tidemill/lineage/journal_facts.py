@@ -24,7 +24,7 @@ from tidemill.core.facts import (
     Versioned,
 )
 from tidemill.core.journal import Seal
-from tidemill.core.query import IDENTITY, EdgeRow, Entry, Figure, Note, Query, Where
+from tidemill.core.query import IDENTITY, EdgeRow, Figure, Note, Query, Where
 from tidemill.core.ref import Move, Ref, Version
 from tidemill.core.run import Run
 from tidemill.lineage.paging import every
@@ -97,18 +97,14 @@ class ExpectedFacts:
         self._open: dict[str, Run] = {}
         self._refs: dict[str, Ref] = {}
         self._notes: dict[tuple[str, str], datetime] = {}
-        self._erased: set[str] = set()
 
-    def take(self, entry: Entry) -> bool:
-        """Take what an entry says; False: it cannot be read. An erased payload says nothing."""
-        decoder = _DECODERS.get(entry.kind)
+    def take(self, kind: str, payload: bytes) -> bool:
+        """Take what an entry says; False: it cannot be read."""
+        decoder = _DECODERS.get(kind)
         if decoder is None:
             return True
-        if entry.payload is None:
-            self._erased.add(entry.subject)
-            return True
         try:
-            fact = decoder.decode(entry.payload)
+            fact = decoder.decode(payload)
         except msgspec.DecodeError:
             return False
         match fact:
@@ -220,7 +216,7 @@ class ExpectedFacts:
     def _judged(self, type_: type, identity: tuple[Any, ...], row: object) -> Iterator[Difference]:
         """Yield a difference, if the row (None: there is none) is not as expected."""
         expected = self._digests[type_].get(identity)
-        if identity[0] in self._erased or expected == (row and _digest(row)):
+        if expected == (row and _digest(row)):
             return
         if expected is None and type_ is Seal and identity in self._digests[Run]:
             return  # a run that is still open: nothing is promised of its content yet
