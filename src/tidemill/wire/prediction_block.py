@@ -142,7 +142,7 @@ def decode_block(data: bytes | memoryview) -> PredictionBlock:
     except (ValueError, IndexError, msgspec.DecodeError, msgspec.ValidationError) as error:
         raise CorruptError(
             f"{len(view)} bytes of the prediction log are not a prediction block ({error})",
-            fix="the log was written by another version, or damaged: `tidemill doctor`",
+            fix="the log was written by another version, or damaged: bring it back from a backup",
         ) from None
 
 

@@ -252,7 +252,7 @@ class LocalObjectStore:
             free = shutil.disk_usage(self._root).free if self._root.exists() else 0
             return UnavailableError(
                 f"no room left for objects in {self._root}: {free:,} bytes free",
-                fix="make room there (`tidemill gc`), or set record.objects to a larger disk",
+                fix="make room on that disk, or set record.objects to a folder on a larger one",
             )
         return UnavailableError(
             f"objects in {self._root} cannot be read or written: {error.strerror}",
@@ -283,8 +283,7 @@ class LocalObjectStore:
         raise CorruptError(
             f"object {digest} is damaged: its {stat.st_size:,} bytes have another digest;"
             f" moved to {self._root / 'quarantine'}",
-            fix="fetch it from a store that has it, or reproduce what made it;"
-            " `tidemill doctor` names what needs it",
+            fix="fetch it from a store that has it, or reproduce what made it",
         )
 
     def _quarantine(self, digest: Digest, inode: int) -> None:
