@@ -254,3 +254,28 @@ def test_what_is_no_table_is_refused_with_what_would_be_one(sources) -> None:
     with pytest.raises(InvalidInputError, match="a list cannot be read") as caught:
         sources.open([1, 2])
     assert ".parquet" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "shown"),
+    [
+        ([1.0, 3.9], pl.Int64(), "whole number (int): 3.9"),
+        ([1.0, float("nan")], pl.Int64(), "whole number (int): nan"),
+        (["1", "lots"], pl.Int64(), "whole number (int): 'lots'"),
+        (["2024-01-01", "soon"], pl.Datetime("us", "UTC"), "time (datetime): 'soon'"),
+    ],
+)
+def test_a_frame_s_value_is_never_changed_to_fit_a_declared_type(
+    sources, values, wanted, shown
+) -> None:
+    with pytest.raises(InvalidInputError) as told:
+        rows(sources, pl.DataFrame({"a": values}), schema={"a": wanted})
+    assert shown in str(told.value)
+
+
+def test_text_of_a_frame_is_read_as_a_file_s_would_be(sources) -> None:
+    given = pl.DataFrame({"a": ["1", None], "t": ["2024-01-02T03:00:00Z", None], "n": [2.0, None]})
+    wanted = {"a": pl.Int64(), "t": pl.Datetime("us", "UTC"), "n": pl.Int64()}
+    read = rows(sources, given, schema=wanted)
+    assert dict(read.schema) == wanted
+    assert read["t"][0].isoformat() == "2024-01-02T03:00:00+00:00"

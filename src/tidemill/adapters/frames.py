@@ -67,7 +67,9 @@ def collected(frame: pl.LazyFrame, batch_rows: int) -> Iterator[pl.DataFrame]:
 
 
 def cast(batch: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> pl.DataFrame:
-    """Return a batch with its declared columns in their declared types.
+    """Return a batch with its declared columns in their declared types; no value is changed.
+
+    Text is read as a CSV file's would be: ISO dates and times, numbers.
 
     Raises:
         InvalidInputError: a value does not fit; names the column and the value.
@@ -75,17 +77,47 @@ def cast(batch: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> p
     for column, wanted in schema.items():
         if column not in batch.columns or batch.schema[column] == wanted:
             continue
-        try:
-            batch = batch.with_columns(batch[column].cast(wanted, strict=True))
-        except pl.exceptions.PolarsError as error:
-            kept = batch[column].cast(wanted, strict=False)
-            bad = batch[column].filter(kept.is_null() & batch[column].is_not_null())
-            shown = f": {bad[0]!r}" if len(bad) else f" ({batch.schema[column]})"
+        given = batch[column]
+        kept = _converted(given, wanted)
+        bad = given.is_not_null() & (
+            pl.repeat(value=True, n=given.len(), eager=True) if kept is None else kept.is_null()
+        )
+        if kept is not None and _can_lose(given.dtype, wanted):
+            bad = bad | (kept.cast(pl.Float64) != given.cast(pl.Float64)).fill_null(value=False)
+        if bad.any() or kept is None:
+            values = given.filter(bad)
+            shown = f": {values[0]!r}" if values.len() else f" ({given.dtype})"
             raise InvalidInputError(
-                f"{name}: column {column!r} has a value that is no {wanted}{shown}",
+                f"{name}: column {column!r} has a value that is no {_WORDS.get(wanted, wanted)}"
+                f"{shown}",
                 fix=f"correct the value, or declare another type for {column!r}",
-            ) from error
+            )
+        batch = batch.with_columns(kept)
     return batch
+
+
+_WORDS: dict[Any, str] = {
+    pl.Int64: "whole number (int)", pl.Float64: "number (float)", pl.String: "text (str)",
+    pl.Boolean: "truth value (bool)", pl.Date: "date", pl.Datetime("us", "UTC"): "time (datetime)",
+}  # fmt: skip
+
+
+def _converted(given: pl.Series, wanted: pl.DataType) -> pl.Series | None:
+    """Return a series in another type, null where a value does not fit; None: it never can."""
+    try:
+        if given.dtype == pl.String and isinstance(wanted, pl.Datetime):
+            times = given.str.to_datetime(time_unit="us", time_zone=wanted.time_zone, strict=False)
+            return times.cast(wanted)
+        if given.dtype == pl.String and wanted == pl.Date:
+            return given.str.to_date(strict=False)
+        return given.cast(wanted, strict=False)
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _can_lose(given: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether a cast may change a value without a word: 3.9 becomes 3."""
+    return given.is_float() and wanted.is_integer()
 
 
 def frame_of(given: object) -> pl.DataFrame | pl.LazyFrame | None:

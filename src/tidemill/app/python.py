@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tidemill._names import ALIASES, NAMES
 from tidemill.app.places import open_record, role_of
 from tidemill.app.project_folder import find_project
-from tidemill.client.project import Project
-from tidemill.dispatch.registry import offers
+from tidemill.client.project import Project, described
+from tidemill.dispatch.registry import offers, operation_named
 from tidemill.lineage.suggestions import closest
 
 if TYPE_CHECKING:
@@ -61,5 +61,4 @@ def operation_here(name: str) -> Callable[..., Any]:
     def function(*arguments: object, **options: object) -> object:
         return getattr(project_here(), name)(*arguments, **options)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return described(function, operation_named(name).function)

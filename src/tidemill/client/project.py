@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from tidemill.client.methods import Methods
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from tidemill.core.operation import Operation
     from tidemill.dispatch.call import RoleOf
     from tidemill.lineage.record import Record
+
+
+def described(function: Callable[..., Any], operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls an operation, with its name, docstring and signature.
+
+    The first parameter of an operation is the record, which the caller does not give.
+    """
+    whole = inspect.signature(operation)
+    own = whole.replace(parameters=list(whole.parameters.values())[1:])
+    function.__name__ = function.__qualname__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    function.__signature__ = own  # type: ignore[attr-defined]
+    return function
 
 
 class Project(Methods):
@@ -68,9 +81,11 @@ class Project(Methods):
             except UsageError as error:
                 message = f"{error.what}; {error.fix}"
                 raise AttributeError(message, name=name, obj=self) from None
-            method = partial(self._call, operation)
-            method.__doc__ = operation.function.__doc__
-            return method
+
+            def method(*arguments: object, **options: object) -> object:
+                return self._call(operation, *arguments, **options)
+
+            return described(method, operation.function)
 
         def _call(self, operation: Operation, *arguments: object, **options: object) -> object:
             options = with_times(operation, options)
