@@ -3,6 +3,7 @@
 Command-line option > environment variable `TIDEMILL_SECTION_NAME` > `tidemill.toml` > default.
 """
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,10 @@ KNOWN: Mapping[str, Known] = {
 }
 
 
+TABLES: tuple[str, ...] = ("gates", "trigger")
+"""Tables of tidemill.toml that a practice reads itself."""
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a setting.
 
@@ -88,16 +93,12 @@ def resolve_settings(
 ) -> Settings:
     """Return the settings from a parsed file (nested tables) and the environment.
 
-    Tables of the file that belong to a practice (`[[trigger]]`, `[policy]`) are left to it.
+    Tables of the file that belong to a practice (`TABLES`) are left to it.
 
     Raises:
-        InvalidInputError: a setting of a known section does not exist or has the wrong type.
+        InvalidInputError: a section or setting does not exist, or a setting has the wrong type.
     """
-    sections = {name.partition(".")[0] for name in KNOWN}
-    given: dict[str, object] = {}
-    for section, table in file.items():
-        if section in sections and isinstance(table, dict):
-            given |= {f"{section}.{key}": value for key, value in table.items()}
+    given = _given(file, file_name)
     for name in given:
         if name not in KNOWN:
             raise InvalidInputError(
@@ -114,6 +115,28 @@ def resolve_settings(
             value, origin = known.default, "default"  # type: ignore[assignment]
         values[name] = Setting(name=name, value=_typed(name, value, origin), origin=origin)
     return Settings(values=values)
+
+
+def _given(file: Mapping[str, Any], file_name: str) -> dict[str, object]:
+    sections = list(dict.fromkeys(name.partition(".")[0] for name in KNOWN))
+    given: dict[str, object] = {}
+    for section, table in file.items():
+        if section in TABLES:
+            continue
+        if section not in sections:
+            near = difflib.get_close_matches(section, [*sections, *TABLES], n=1)
+            meant = f"did you mean [{near[0]}]? " if near else ""
+            raise InvalidInputError(
+                f"{file_name} has a section {section!r} that does not exist",
+                fix=f"{meant}sections: {', '.join([*sections, *TABLES])}",
+            )
+        if not isinstance(table, dict):
+            raise InvalidInputError(
+                f"{section} in {file_name} is {table!r}, but it is a section of settings",
+                fix=f"write [{section}] and its settings below it",
+            )
+        given |= {f"{section}.{key}": value for key, value in table.items()}
+    return given
 
 
 def _of_section(name: str) -> list[str]:
