@@ -7,7 +7,7 @@ import pytest
 
 from tidemill.core.actor import Actor
 from tidemill.core.check import Finding, Verdict
-from tidemill.core.errors import NotAllowedError
+from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.policy import Policy
 from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import put_value
@@ -57,7 +57,7 @@ def as_(record, name, kind="person"):
 
 
 def test_without_a_policy_a_reason_is_enough(record, version) -> None:
-    assert move_alias(record, version, "champion", because="it is the first").number == 1
+    assert move_alias(record, version, "champion", because="it is the first").move.number == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_approvals_are_by_others_and_by_people(record, version) -> None:
     with pytest.raises(NotAllowedError, match="trigger cannot approve"):
         put_approval(as_(record, "t", "trigger"), "model:delay@1", "champion", "yes")
     put_approval(as_(record, "grace"), "model:delay@1", "champion", "read it")
-    assert move_alias(record, version, "champion", because="approved").number == 1
+    assert move_alias(record, version, "champion", because="approved").move.number == 1
 
 
 def test_an_approval_of_one_alias_or_version_is_none_of_another(record, version) -> None:
@@ -148,3 +148,26 @@ def test_a_policy_that_changes_meanwhile_stops_the_move(record, version) -> None
         run.require(unchanged)
     assert probe.id
     assert resolve(record, "model:delay").number == 1
+
+
+def test_a_move_to_where_the_alias_is_already_changes_nothing_and_says_so(record, version) -> None:
+    first = move_alias(record, version, "champion", because="it is the first")
+    again = move_alias(record, version, "champion", because="another reason")
+    assert first.is_new
+    assert not again.is_new
+    assert again.move == first.move
+
+
+@pytest.mark.parametrize(
+    "alias", ["2013-01-01", "2013-99-99", "7", "deadbeef", "123abc", "a b", ""]
+)
+def test_an_alias_that_would_not_be_found_by_its_name_is_refused(record, version, alias) -> None:
+    with pytest.raises(InvalidInputError, match="cannot be an alias") as refused:
+        move_alias(record, version, alias, because="why not")
+    assert "like champion" in refused.value.fix
+
+
+@pytest.mark.parametrize("alias", ["champion", "v-2013-01-01", "cafe", "y2013", "deadbeef-1"])
+def test_an_alias_that_is_set_is_reached_by_its_name(record, version, alias) -> None:
+    move_alias(record, version, alias, because="why not")
+    assert resolve(record, f"model:{version.ref.name}@{alias}") == version

@@ -48,6 +48,16 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind}:{self.name}" + (f"@{selector}" if selector else "")
 
 
+def is_alias(text: str) -> bool:
+    """Return whether a word can be an alias: as a selector it is read as nothing else.
+
+    >>> [is_alias(word) for word in ("champion", "2013-01-01", "7", "deadbeef", "a b")]
+    [True, False, False, False, False]
+    """
+    is_taken = text.isdigit() or _DATE.fullmatch(text) or _HEX.fullmatch(text)
+    return not is_taken and text.replace("-", "").replace("_", "").isalnum()
+
+
 def parse_pointer(text: str, *, project: str, kind: str | None = None) -> Pointer:
     """Parse a pointer; `project` fills in the project, `kind` the kind where it is left out.
 

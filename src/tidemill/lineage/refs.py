@@ -8,7 +8,7 @@ import msgspec
 
 from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
 from tidemill.core.facts import AliasAt, Moved
-from tidemill.core.pointer import Pointer, parse_pointer
+from tidemill.core.pointer import Pointer, is_alias, parse_pointer
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Move, Ref, RefName, Version
 from tidemill.lineage.policies import judge_move
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
 
 _NEWEST_FIRST = (Order("number", descending=True),)
+
+
+class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an alias points. Unless `is_new`, it did so before, since that older move."""
+
+    move: Move
+    is_new: bool
 
 
 def ref_name(record: Record, kind: str, name: str) -> RefName:
@@ -75,10 +82,10 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
     at: datetime | None = None,
     cause: str = "",
     parent: RunId | None = None,
-) -> Move:
+) -> AliasMove:
     """Point an alias at a version, if its policy allows; the move is a run with its verdicts.
 
-    Moving it to where it points already changes nothing and returns the last move.
+    Moving it to where it points already changes nothing: the last move is returned, not as new.
 
     Raises:
         NotAllowedError: the policy is not met; names what is missing.
@@ -86,7 +93,7 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
     """
     previous = _alias_now(record, version, alias)
     if previous == version.number:
-        return next(m for m in moves(record, version.ref) if m.alias == alias)
+        return AliasMove(move=_last_move(record, version.ref, alias), is_new=False)
     if not because.strip():
         raise NotAllowedError(
             f"moving {version.ref.kind}:{version.ref.name}@{alias} needs a reason",
@@ -107,13 +114,21 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
         )  # fmt: skip
         run.add(Moved(**msgspec.structs.asdict(move)))
         run.require(AliasAt(ref=version.ref, alias=alias, number=previous), policy_unchanged)
-    return move
+    return AliasMove(move=move, is_new=True)
+
+
+def _last_move(record: Record, ref: RefName, alias: str) -> Move:
+    where = (Where("ref", "=", str(ref)), Where("alias", "=", alias))
+    order = (Order("recorded_at", descending=True),)
+    return record.ports.ledger.find(Query(Move, where=where, order=order, limit=1))[0]
 
 
 def _alias_now(record: Record, version: Version, alias: str) -> int | None:
-    if alias.isdigit() or not alias.replace("-", "").replace("_", "").isalnum():
+    if not is_alias(alias):
         raise InvalidInputError(
-            f"{alias!r} cannot be an alias", fix="use letters, digits, - and _, not only digits"
+            f"{alias!r} cannot be an alias: @{alias} would not find it, or find something else too",
+            fix="use a word like champion: letters, digits, - and _; a number, a date, or only"
+            " 0-9 and a-f are read as such",
         )
     ref = find_ref(record, version.ref)
     return ref.aliases.get(alias) if ref else None

@@ -40,7 +40,7 @@ def test_a_policy_is_set_shown_and_judged(record, version) -> None:
         move_alias(record, version, "champion", because="now")
     set_policy(record, "model:delay.one", "champion", because="a free for all")
     assert show_policy(record).policies[0].number == 2
-    assert move_alias(record, version, "champion", because="now").number == 1
+    assert move_alias(record, version, "champion", because="now").move.number == 1
 
 
 def test_a_policy_needs_a_ref_and_a_reason(record, version) -> None:

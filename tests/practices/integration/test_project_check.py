@@ -109,7 +109,7 @@ def test_everything_is_asked_once_and_a_policy_can_rest_on_it(
     assert rules["tests"] == "pass"
     assert int(ET.parse(project_folder / "check.xml").getroot().attrib["tests"]) > 10
     assert verdict_states(record, trained.artifact)["gates"] == first.state
-    assert move_alias(record, trained, "champion", because="now").number == 1
+    assert move_alias(record, trained, "champion", because="now").move.number == 1
 
     (project_folder / "check.xml").unlink()
     again = check(record, at=APRIL)

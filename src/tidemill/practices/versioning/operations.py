@@ -49,13 +49,19 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an alias points now, where it pointed before, by whom and why."""
+    """Where an alias points, where it pointed before, by whom and why; whether it moved now."""
 
     move: Move
+    is_new: bool = True
 
     def __str__(self) -> str:
         move = self.move
         name = f"{move.ref.kind}:{move.ref.name}"
+        if not self.is_new:
+            return (
+                f"{name}@{move.alias} is {name}@{move.number} already, nothing was changed\n"
+                f"  since {move.at:%Y-%m-%d %H:%M}, by {move.actor}, because: {move.because}"
+            )
         came = f"from {name}@{move.previous}" if move.previous else "for the first time"
         return (
             f"{name}@{move.alias} is {name}@{move.number} now, {came}\n"
@@ -188,7 +194,8 @@ def promote(
         because: the reason; it is journaled.
         at: effective time of the decision.
     """
-    return Moved(move=move_alias(record, resolve(record, ref), alias, because=because, at=at))
+    moved = move_alias(record, resolve(record, ref), alias, because=because, at=at)
+    return Moved(move=moved.move, is_new=moved.is_new)
 
 
 def add_model(
