@@ -120,3 +120,12 @@ def test_processes_that_append_at_once_lose_nothing(record, project) -> None:
     everything = scan_data(record, "data:shared").collect()["id"].sort()
     assert everything.to_list() == list(range(150))
     assert open_data(record, "data:shared").version.number == 15
+
+
+def test_a_source_without_rows_never_replaces_what_is_there(record, tmp_path) -> None:
+    ingest(record, "sales", rows(0, 3))
+    path = tmp_path / "empty.csv"
+    path.write_text("id,x\n")
+    with pytest.raises(InvalidInputError, match=r"empty\.csv has no rows"):
+        ingest(record, "sales", path)
+    assert open_data(record, "sales").rows == 3

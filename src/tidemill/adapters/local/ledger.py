@@ -315,6 +315,11 @@ def _lock_file(path: Path) -> int:
 
 
 def _no_room(path: Path, error: Exception) -> UnavailableError:
+    if isinstance(error, PermissionError) or "readonly" in str(error):
+        return UnavailableError(
+            f"the record {path.name} cannot be written by this user: {error}",
+            fix="see to the permissions of its folder; reading needs the right to lock it, too",
+        )
     place = next((folder for folder in (path, *path.parents) if folder.exists()), path)
     free = shutil.disk_usage(place).free if place.exists() else 0
     return UnavailableError(

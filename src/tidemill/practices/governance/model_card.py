@@ -186,7 +186,7 @@ def _newest_verdicts(record: Record, version: Version) -> dict[str, Verdict]:
 def _failed(verdict: Verdict | None) -> str:
     if verdict is None:
         return "-"
-    failed = [f"{f.rule}: {f.what}" for f in verdict.findings if f.state not in {"pass", "warn"}]
+    failed = [f"{f.rule}: {f.what}" for f in verdict.findings if f.state != "pass"]
     return "; ".join(failed).replace("\n", " ") or "nothing"
 
 

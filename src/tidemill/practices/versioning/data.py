@@ -263,6 +263,11 @@ def _stream(
         record.tell.progress(f"reading {given.name}, rows", rows)
         record.tell.check()
         held.renew()
+    if not rows:
+        raise InvalidInputError(
+            f"{given.name} has no rows; nothing was added",
+            fix="give a source with rows in it; the newest version stays as it is",
+        )
     return hasher.finish().id if hasher else ""
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.kernels.table_diff import TableDiff
-    from tidemill.lineage.record import Record
+    from tidemill.lineage.policies import verdict_states
+from tidemill.lineage.record import Record
 
 _PARSE_TIMEOUT_S = 60
 
@@ -53,6 +54,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
     move: Move
     is_new: bool = True
+    failing: tuple[str, ...] = ()
+    """Checks of the version that do not pass; its policy did not ask for them."""
 
     def __str__(self) -> str:
         move = self.move
@@ -66,6 +69,16 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{name}@{move.alias} is {name}@{move.number} now, {came}\n"
             f"  by {move.actor}, as of {move.at:%Y-%m-%d %H:%M}, because: {move.because}"
+            f"{self._warning(name)}"
+        )
+
+    def _warning(self, name: str) -> str:
+        if not self.failing:
+            return ""
+        return (
+            f"\nnote: {', '.join(self.failing)} of {name}@{self.move.number} did not pass, and no "
+            f"policy asks for it:\n  tidemill policy set {name} {self.move.alias} --verdict "
+            f"{self.failing[0]} --because ..."
         )
 
 
@@ -194,8 +207,11 @@ def promote(
         because: the reason; it is journaled.
         at: effective time of the decision.
     """
-    moved = move_alias(record, resolve(record, ref), alias, because=because, at=at)
-    return Moved(move=moved.move, is_new=moved.is_new)
+    version = resolve(record, ref)
+    moved = move_alias(record, version, alias, because=because, at=at)
+    states = verdict_states(record, version.artifact)
+    failing = sorted(check for check, state in states.items() if state not in {"pass", "warn"})
+    return Moved(move=moved.move, is_new=moved.is_new, failing=tuple(failing))
 
 
 def add_model(

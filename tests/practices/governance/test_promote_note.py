@@ -1,0 +1,24 @@
+"""A version whose checks fail can be promoted where no policy forbids it, but never in silence."""
+
+from tidemill.core.check import Finding, Verdict
+from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.refs import ref_name
+from tidemill.lineage.writing import opened
+from tidemill.practices.versioning.operations import promote
+
+
+def test_a_promotion_past_a_failed_check_says_so_and_names_the_policy_to_set(record) -> None:
+    with opened(record, kind="registration", name="churn") as run:
+        model = run.made(put_value(record, "model", {"a": 1}))
+        run.version(ref_name(record, "model", "churn"), model)
+    finding = Finding(rule="min_auc", state="fail", what="0.4")
+    verdict = Verdict(
+        check="gates", subjects=(model.id,), state="fail", findings=(finding,), at=record.now()
+    )
+    summary = {"check": "gates", "state": "fail", "subject": model.id}
+    with opened(record, kind="check", name="gates") as run:
+        run.used(model.id)
+        run.made(put_value(record, "verdict", verdict, summary=summary))
+    moved = promote(record, "model:churn@1", "champion", because="in a hurry")
+    assert moved.failing == ("gates",)
+    assert "tidemill policy set model:churn champion --verdict gates" in str(moved)
