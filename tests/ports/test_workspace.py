@@ -240,13 +240,23 @@ def test_what_only_speaks_of_secrets_is_code(name, text) -> None:
     assert secret_in(name, text.encode()) == ""
 
 
-def test_sources_are_the_python_files_under_the_code_folder_sorted(tmp_path) -> None:
-    for name in ("src/b.py", "src/a.py", "src/data.csv", "other.py", "src/gen.py"):
-        put(tmp_path, name)
-    put(tmp_path, ".gitignore", "gen.py\n")
-    workspace = LocalWorkspace(tmp_path, tmp_path / "src")
-    assert [path.name for path in workspace.sources()] == ["a.py", "b.py"]
-    assert workspace.root == tmp_path.resolve()
+def test_sources_are_all_python_files_of_the_project_ignored_ones_and_tests_too(tmp_path) -> None:
+    own = ["other.py", "src/a.py", "src/b.py", "src/gen.py", "tests/test_a.py"]
+    others = [
+        "src/data.csv", ".venv/x.py", ".demo/x.py", "src/__pycache__/x.py", "node_modules/x.py",
+        "venv/pyvenv.cfg", "venv/lib/x.py", "lib/site-packages/x.py", "other/tidemill.toml",
+        "other/x.py",
+    ]  # fmt: skip
+    for name in [*own, *others]:
+        put(tmp_path / "project", name)
+    put(tmp_path / "project", ".gitignore", "gen.py\n")
+    workspace = LocalWorkspace(tmp_path / "project", tmp_path / "project" / "src")
+    root = workspace.root
+    assert [path.relative_to(root).as_posix() for path in workspace.sources()] == own
+    put(tmp_path, "beside/c.py")
+    beside = LocalWorkspace(tmp_path / "project", tmp_path / "beside").sources()
+    assert [path.name for path in beside][0] == "c.py"
+    assert len(beside) == 6
 
 
 def test_an_environment_names_what_is_installed_and_no_path(tmp_path, repository) -> None:

@@ -55,6 +55,16 @@ def environment(*, cache: Path, lock: bytes) -> EnvironmentCapture:
     )
 
 
+def editable_folders() -> list[Path]:
+    """Return the folders whose sources count as those of distributions installed editable."""
+    return [
+        root
+        for folder in _distributions()
+        if _is_editable(folder)
+        for root in _source_roots(folder)
+    ]
+
+
 def _distributions() -> Iterator[Path]:
     for entry in dict.fromkeys(sys.path):
         with contextlib.suppress(OSError), os.scandir(entry or ".") as items:

@@ -60,8 +60,10 @@ def _guard(lifeline: int) -> int:
 
 def _serve(folder: Path, code: Path, objects: Path, channel: socket.socket) -> None:
     from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415 - after the guard
+    from tidemill.adapters.installed import editable_folders  # noqa: PLC0415
     from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
     from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
+    from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
     from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
     from tidemill.wire.step_protocol import (  # noqa: PLC0415
         FrameReader,
@@ -72,7 +74,8 @@ def _serve(folder: Path, code: Path, objects: Path, channel: socket.socket) -> N
 
     sources = LocalWorkspace(folder, code).sources()
     identity = identity_of_sources(folder, sources)
-    runner = StepRunner(LocalObjectStore(objects), identity, code)
+    outside = OutsideModules(sources, editable_folders())
+    runner = StepRunner(LocalObjectStore(objects), identity, code, outside)
     reader = FrameReader()
     while data := channel.recv(1 << 20):
         for body in reader.feed(data):

@@ -60,6 +60,8 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int = 0
     output: str = ""
     """The end of what the step printed."""
+    outside: tuple[str, ...] = ()
+    """Modules that its worker had imported from neither the project nor an installation."""
 
 
 class Executor(Protocol):

@@ -71,5 +71,9 @@ class Workspace(Protocol):
         ...
 
     def sources(self) -> Sequence[Path]:
-        """Return the project's own Python files, sorted."""
+        """Return every Python file that belongs to the project, sorted.
+
+        Ignored files and tests are among them; hidden folders, environments and folders with a
+        `tidemill.toml` of their own are not.
+        """
         ...

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tidemill.ports.executor import StepOrder
     from tidemill.ports.object_store import ObjectStore
+    from tidemill.runtime.outside_modules import OutsideModules
 
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -42,9 +43,12 @@ _STATUS = Path("/proc/self/status")
 class StepRunner:
     """Runs orders of one project, one after the other."""
 
-    def __init__(self, objects: ObjectStore, code: str, folder: Path) -> None:
+    def __init__(
+        self, objects: ObjectStore, code: str, folder: Path, outside: OutsideModules
+    ) -> None:
         """`code` is the identity of the project's code as this process found it."""
         self._objects, self._code, self._folder = objects, code, folder
+        self._outside = outside
         self._steps: dict[tuple[str, str], Callable[..., Any]] = {}
         self._seeds = _SeedNumpy()
         sys.meta_path.insert(0, self._seeds)
@@ -65,7 +69,7 @@ class StepRunner:
         return StepOutcome(
             order=order.order, state="failed" if error else "done", values=values,
             figures=tuple(figures), error=error, where=where, wall_s=time.perf_counter() - start,
-            cpu_s=_cpu_s() - before, peak_bytes=_peak_bytes(),
+            cpu_s=_cpu_s() - before, peak_bytes=_peak_bytes(), outside=self._outside.found(),
         )  # fmt: skip
 
     def _call(

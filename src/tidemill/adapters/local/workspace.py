@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from tidemill.adapters import git_tree, installed, this_machine
 from tidemill.adapters.ignore_rules import NEVER, plain_files
+from tidemill.adapters.python_sources import python_files
 from tidemill.adapters.secrets_found import secret_in
 from tidemill.core.digest import Digest, TreeEntry
 from tidemill.core.errors import InvalidInputError
@@ -72,10 +73,9 @@ class LocalWorkspace:
         return this_machine.machine()
 
     def sources(self) -> Sequence[Path]:
-        """Return the project's own Python files, sorted; ignored ones are not among them."""
-        _, listing = self._listing()
-        paths = (self._root / name for name in listing.names if name.endswith(".py"))
-        return sorted(path for path in paths if path.is_relative_to(self._code_root))
+        """Return the Python files of the project and of its code folder, sorted; see the port."""
+        folders = dict.fromkeys([self._root, self._code_root])
+        return sorted({path for folder in folders for path in python_files(folder)})
 
     def _listing(self) -> tuple[git_tree.Repository | None, git_tree.Listing]:
         """Return the project's files, sorted, and the repository that has them, if one has.

@@ -1,12 +1,14 @@
 """The identity of code and environment: what besides arguments decides a step's result.
 
-All project modules count as a whole: comments and layout do not, everything else does. That is
-coarse (an edit of one step lets all run again) and never wrong.
+All Python files of the project count as a whole, tests and ignored ones too; their comments and
+layout do not. That is coarse (an edit of one step lets all run again) and safe. What a step imports
+from elsewhere is seen by its worker (`runtime/outside_modules.py`), and its result is not memoized.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
     from tidemill.ports.workspace import EnvironmentCapture
 
-_LEFT_OUT = ("test_", "conftest.py")
-_FOLDERS_LEFT_OUT = {"tests", "test"}
 _OWN_PARTS = ("core", "kernels", "ports", "practices", "runtime")
 """What of tidemill runs inside a step."""
 
@@ -40,17 +40,16 @@ def project_code(record: Record) -> Digest:
 
 
 def identity_of_sources(root: Path, sources: Sequence[Path]) -> Digest:
-    """Return the digest of a project's Python files, its tests left out.
+    """Return the digest of a project's Python files, its tests too: steps may import them.
 
     Place and name of the project's folder do not matter.
     """
-    texts = []
-    for path in sources:
-        place = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-        if place.name.startswith(_LEFT_OUT) or _FOLDERS_LEFT_OUT & set(place.parts[:-1]):
-            continue
-        texts.append((place.as_posix(), normal_digest(path.read_bytes())))
-    return digest_of_value(["modules 1", sorted(texts)])
+    texts = [
+        (os.fsencode(os.path.relpath(path, root)).hex(), normal_digest(path.read_bytes()))
+        for path in sources
+        if path.is_file()  # no link to nowhere
+    ]
+    return digest_of_value(["modules 2", sorted(texts)])
 
 
 def environment_identity(environment: EnvironmentCapture) -> Digest:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _OUTPUT_KEPT = 4000
 """Characters of what a step printed that stay on its run."""
+_NAMED = 3
+"""Outside modules that are named."""
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,23 @@ class StepEnd:
     def is_done(self) -> bool:
         """Whether the step gave a result."""
         return self.outcome.state == "done"
+
+    @property
+    def is_memoized(self) -> bool:
+        """Whether the result may be reused: everything that decided it is in its identity."""
+        return self.is_done and not self.outcome.outside
+
+    @property
+    def doubt(self) -> str:
+        """Why a result is not memoized, and what to do; "": it is, or there is none."""
+        if not self.is_done or self.is_memoized:
+            return ""
+        names = ", ".join(self.outcome.outside[:_NAMED])
+        more = ", ..." if len(self.outcome.outside) > _NAMED else ""
+        return (
+            f"not memoized: {names}{more} was imported from outside the project; "
+            "put it into the project or install it"
+        )
 
 
 def commit_ends(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> None:
@@ -120,7 +139,7 @@ def _commit(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> N
 def _conditions(end: StepEnd) -> list[Condition]:
     node = end.node
     found: list[Condition] = []
-    if end.is_done:
+    if end.is_memoized:
         found.append(KeyIs(key=memo_key(node.identity), run=node.replaces))
     if node.lease is not None:
         found.append(LeaseIs(key=node.lease.key, token=node.lease.token, release=True))
@@ -158,8 +177,10 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
             error="" if is_done else error_text(outcome),
         )
     )  # fmt: skip
-    if is_done:
+    if end.is_memoized:
         facts.append(Keyed(key=memo_key(node.identity), run=run))
+    if end.doubt:
+        facts.append(Noted(subject=run, key="memo", text=end.doubt, actor=record.actor, at=now))
     return facts
 
 

@@ -69,6 +69,7 @@ class Node:
         self.attempts = 0
         self.seconds = 0.0
         self.error: Exception | None = None
+        self.doubt = ""
 
     @property
     def is_over(self) -> bool:

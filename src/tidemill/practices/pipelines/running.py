@@ -185,6 +185,7 @@ def _lines(schedule: Schedule) -> tuple[StepLine, ...]:
     return tuple(
         StepLine(
             name=node.step.name, state=node.state, seconds=node.seconds, run=node.run,  # type: ignore[arg-type]
+            because=node.doubt,
         )
         for node in schedule.nodes
     )  # fmt: skip

@@ -299,6 +299,7 @@ class Schedule:
             elif end.adopted is not None:
                 self._reuse(node, end.adopted)
             else:
+                node.doubt = end.doubt
                 node.resolve(end.values, end.run)
                 self._end(node, "done")
 

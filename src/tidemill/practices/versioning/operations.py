@@ -14,6 +14,7 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import Move, RefName
 from tidemill.core.text import spell, table
 from tidemill.lineage.artifacts import find_artifact, put_files
+from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.lineage.writing import opened
 from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of, open_data, scan_data
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.kernels.table_diff import TableDiff
-    from tidemill.lineage.policies import verdict_states
-from tidemill.lineage.record import Record
+    from tidemill.lineage.record import Record
 
 _PARSE_TIMEOUT_S = 60
 
