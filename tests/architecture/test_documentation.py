@@ -1,0 +1,30 @@
+"""What exists is documented: settings, bounds of gates, keys of triggers, practices, ports."""
+
+from pathlib import Path
+
+from tidemill.core.settings import KNOWN
+from tidemill.practices.integration.bounds import Bounds
+from tidemill.practices.training.trigger import Trigger
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    assert [name for name in KNOWN if f"`{name}`" not in CONFIGURATION] == []
+
+
+def test_every_bound_of_the_gates_is_in_the_documentation() -> None:
+    missing = [n for n in Bounds.__struct_fields__ if n != "metrics" and n not in CONFIGURATION]
+    assert missing == []
+
+
+def test_every_key_of_a_trigger_is_in_the_documentation() -> None:
+    assert [n for n in Trigger.__struct_fields__ if f"{n} =" not in CONFIGURATION] == []
+
+
+def test_every_practice_and_floor_is_in_the_architecture_page() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    practices = [p.name for p in (ROOT / "src/tidemill/practices").iterdir() if p.is_dir()]
+    floors = [p.name for p in (ROOT / "src/tidemill").iterdir() if p.is_dir()]
+    assert [n for n in practices + floors if n != "__pycache__" and n not in page] == []
