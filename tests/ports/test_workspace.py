@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters import git_tree, ignore_rules
+from tidemill.adapters.installed import editable_folders
 from tidemill.adapters.local.workspace import LocalWorkspace
 from tidemill.adapters.secrets_found import secret_in
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import InvalidInputError
+from tidemill.practices.pipelines.code_identity import environment_identity
 
 RANDOM = "q7Zk1Vw9" + "Xb3Lm5Tn8Rd2"
 
@@ -255,7 +257,7 @@ def test_sources_are_all_python_files_of_the_project_ignored_ones_and_tests_too(
     assert [path.relative_to(root).as_posix() for path in workspace.sources()] == own
     put(tmp_path, "beside/c.py")
     beside = LocalWorkspace(tmp_path / "project", tmp_path / "beside").sources()
-    assert [path.name for path in beside][0] == "c.py"
+    assert beside[0].name == "c.py"
     assert len(beside) == 6
 
 
@@ -295,10 +297,13 @@ def test_a_distribution_is_known_by_its_content_and_an_editable_one_by_its_sourc
         return {name: digest for name, _, digest in workspace.environment().distributions}
 
     first = digests()
+    identity = environment_identity(workspace.environment())
     assert set(first) == {"thing", "mine"}
+    assert editable_folders() == [source]
     put(site, "thing-1.0.dist-info/RECORD", "../bin/t,sha256=9,9\nthing/a.py,sha256=2,1\n#\n"[:-2])
     assert digests() == first
     put(source, "mine/a.py", "a = 2\n")
+    assert environment_identity(workspace.environment()) != identity
     put(site, "thing-1.0.dist-info/RECORD", "thing/a.py,sha256=changed,1\n")
     changed = digests()
     assert changed["mine"] != first["mine"]

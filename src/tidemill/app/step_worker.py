@@ -59,8 +59,8 @@ def _guard(lifeline: int) -> int:
 
 
 def _serve(folder: Path, code: Path, objects: Path, channel: socket.socket) -> None:
-    from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415 - after the guard
     from tidemill.adapters.installed import editable_folders  # noqa: PLC0415
+    from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415 - after the guard
     from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
     from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
     from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
