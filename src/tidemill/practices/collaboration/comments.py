@@ -33,6 +33,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor} on {self.subject}: {self.text}"
 
+    __repr__ = __str__
+
 
 def subject_of(record: Record, pointer: str) -> str:
     """Return what notes on a thing are filed under: a whole ref, `REF@NUMBER`, or a run's id.

@@ -33,6 +33,8 @@ class Teams(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return table(["team", "members"], [[t.name, ", ".join(t.members)] for t in self.teams])
 
+    __repr__ = __str__
+
 
 class Roles(msgspec.Struct, frozen=True, kw_only=True):
     """All roles that were set; none: everybody is a maintainer."""
@@ -43,6 +45,8 @@ class Roles(msgspec.Struct, frozen=True, kw_only=True):
         if not self.roles:
             return "no role was set yet: everybody is a maintainer"
         return table(["who", "role"], [[grant.actor, grant.role] for grant in self.roles])
+
+    __repr__ = __str__
 
 
 def add_team(

@@ -34,6 +34,8 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.ref} belongs to {self.owner} now, before to {self.before}: {self.because}"
 
+    __repr__ = __str__
+
 
 def owner_of(record: Record, ref: RefName) -> str:
     """Return who owns a ref now: who was named last, else who it was created for; "" if unknown."""

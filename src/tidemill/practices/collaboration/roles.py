@@ -39,6 +39,8 @@ class RoleGrant(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.actor} is a {self.role}"
 
+    __repr__ = __str__
+
 
 def role_ref(record: Record, actor: str) -> RefName:
     """Return the ref that holds an actor's role; a name that no ref can have gets a digest."""

@@ -58,6 +58,8 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return table([self.name, ""], rows)
 
+    __repr__ = __str__
+
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     """What serves after a rollout. `is_new` False: it served already, and nothing was written."""
@@ -77,6 +79,8 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
             f"  {self.address}/v2/models/{self.name}/infer"
         )
 
+    __repr__ = __str__
+
 
 class Undeployed(msgspec.Struct, frozen=True, kw_only=True):
     """A service that is gone. Its versions stay: `rollback` or `deploy` serve them again."""
@@ -87,6 +91,8 @@ class Undeployed(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.name} no longer serves; it was {self.was}"
+
+    __repr__ = __str__
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +121,8 @@ class ServingStatus(msgspec.Struct, frozen=True, kw_only=True):
         ]
         errors = [f"\n{s.name}: {s.error}" for s in self.services if s.error]
         return "\n".join([table(head, rows), *errors])
+
+    __repr__ = __str__
 
 
 def serving(status: ServiceStatus, model: str, deployment: str) -> Serving:

@@ -230,6 +230,8 @@ class DeploymentChange(msgspec.Struct, frozen=True, kw_only=True):
             return "they answer alike"
         return "\n".join(f"{name}: {old} -> {new}" for name, old, new in self.changes)
 
+    __repr__ = __str__
+
 
 def _diff(record: Record, old: Artifact, new: Artifact) -> DeploymentChange:
     before, after = _show(record, old), _show(record, new)

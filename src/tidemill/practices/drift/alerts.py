@@ -71,6 +71,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.day}{again}, {state}\n  {self.because}"
         )
 
+    __repr__ = __str__
+
 
 class Alerts(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts, newest first."""
@@ -87,6 +89,8 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True):
         ]  # fmt: skip
         head = ["alert", "check", "of", "model", "since", "alarms", "state", "because"]
         return table(head, rows)
+
+    __repr__ = __str__
 
 
 class Raised(msgspec.Struct, frozen=True, kw_only=True):

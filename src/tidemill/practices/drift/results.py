@@ -80,6 +80,8 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"  promise: {self.promise}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
     """The checks of a window. `is_new` False: it had been tested, and nothing was written."""
@@ -101,6 +103,8 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         known = "" if self.is_new else " (tested before; nothing was changed)"
         return "\n".join([f"{self.name} {self.window}{known}", *map(str, self.checks)])
+
+    __repr__ = __str__
 
 
 class DetectorStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +134,8 @@ class DriftStatus(msgspec.Struct, frozen=True, kw_only=True):
             for d in self.detectors
         ]
         return table(head, rows)
+
+    __repr__ = __str__
 
 
 def _suspect(suspect: Suspect) -> str:

@@ -38,6 +38,8 @@ class ViewDefinition(msgspec.Struct, frozen=True, kw_only=True):
         head = f"data:{self.spec.source} by {', '.join(self.spec.entity)}, code {self.path}"
         return f"{head}\n{table(['feature', 'is', 'of', 'over'], rows)}"
 
+    __repr__ = __str__
+
 
 class Materialized(msgspec.Struct, frozen=True, kw_only=True):
     """One view in the online store: from which version, for how many entities, as known when."""
@@ -59,6 +61,8 @@ class MaterializedViews(msgspec.Struct, frozen=True, kw_only=True):
             [[v.view, v.source, v.entities, v.at.isoformat()] for v in self.views],
         )
 
+    __repr__ = __str__
+
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     """Event rows that were added to the online store; 0 when the batch was there already."""
@@ -69,6 +73,8 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.rows:,} event rows added to {self.view} (batch {self.batch or '-'})"
+
+    __repr__ = __str__
 
 
 class Vectors(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +94,8 @@ class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return table(["feature", "value"], [[name, value] for name, value in self.values.items()])
+
+    __repr__ = __str__
 
 
 def find_views(record: Record, names: tuple[str, ...] = ()) -> list[FeatureView]:

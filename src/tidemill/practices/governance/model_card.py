@@ -40,6 +40,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return self.markdown
 
+    __repr__ = __str__
+
 
 def model_card(record: Record, pointer: str) -> ModelCard:
     """Return the card of a version of a model.

@@ -44,6 +44,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         rows = [[problem.where, problem.what] for problem in self.problems]
         return f"{len(rows):,} problems; {size}\n{table(['where', 'what'], rows)}"
 
+    __repr__ = __str__
+
 
 def verify_audit(record: Record) -> Audit:
     """Prove that nobody has rewritten the record, or say what was changed."""

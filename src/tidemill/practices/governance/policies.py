@@ -43,6 +43,8 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
         told = ", ".join(need for need in needs if need) or "nothing"
         return f"{self.ref}@{self.alias} moves only with {told} (policy version {self.number})"
 
+    __repr__ = __str__
+
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """Policies as they are now."""
@@ -55,6 +57,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
         head = ["alias", "moved by", "verdicts", "approvals", "policy version"]
         return table(head, [_cells(row) for row in self.policies])
 
+    __repr__ = __str__
+
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody approves that a version gets an alias."""
@@ -66,6 +70,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.actor} approves {self.version} as @{self.alias}: {self.because}"
+
+    __repr__ = __str__
 
 
 def _cells(row: PolicyRow) -> list[object]:

@@ -44,6 +44,8 @@ class ProjectMade(msgspec.Struct, frozen=True, kw_only=True):
         lines.append(f"next: {place}tidemill data add orders data/orders.csv --contract Orders")
         return "\n".join([*lines, "then: tidemill run late"])
 
+    __repr__ = __str__
+
 
 class SettingShown(msgspec.Struct, frozen=True, kw_only=True):
     """One setting: its value, where that came from, what it does."""
@@ -62,6 +64,8 @@ class SettingsShown(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         rows = [[s.name, repr(s.value), s.origin, s.what] for s in self.settings]
         return table(["setting", "value", "from", "what"], rows)
+
+    __repr__ = __str__
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +93,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         else:
             parts.append("nothing serves")
         return "\n\n".join(parts)
+
+    __repr__ = __str__
 
 
 def init_project(record: Record, name: str) -> ProjectMade:

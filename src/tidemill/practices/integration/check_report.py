@@ -47,6 +47,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
         lines.append(f"check: {self.state.replace('_', ' ')}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def _told(findings: Sequence[Finding]) -> list[str]:
     """Return what is worth reading: a rule that only holds is counted, a figure is shown."""

@@ -65,6 +65,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         columns = ["feature", "view", "computed from", "rows", "differ", "first"]
         return f"{head}\n{table(columns, told)}" if told else head
 
+    __repr__ = __str__
+
 
 def feature_agreement(  # noqa: D417 - `record` is the context, not an argument of a face
     record: Record, name: str, *, window: str, at: datetime | None = None

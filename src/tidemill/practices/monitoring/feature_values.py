@@ -41,6 +41,8 @@ class UsedFeature(msgspec.Struct, frozen=True, kw_only=True):
             return f"{self.feature} = {self.logged} from {which} ({self.view})"
         return f"{self.feature} = {self.logged}, but {self.computed} from {which} ({self.view})"
 
+    __repr__ = __str__
+
 
 class FeatureOrigins(msgspec.Struct, frozen=True, kw_only=True):
     """The features of a prediction; `notes` say what could not be told."""

@@ -33,6 +33,8 @@ class CollectedDays(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return "\n".join(map(str, self.collected)) or "no day that is over has open predictions"
 
+    __repr__ = __str__
+
 
 def collect_days(  # noqa: D417 - `record` is the context, not an argument of a face
     record: Record, name: str = "", *, at: datetime | None = None

@@ -71,6 +71,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         rows += [[one.role, one.name, one.value] for one in self.logged]
         return table([f"prediction:{self.id[-SHORT:]}", "", ""], rows)
 
+    __repr__ = __str__
+
 
 def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as people call it
     """Return a prediction by its id or the last 8 or more digits of it.

@@ -123,6 +123,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             blocks.append(table(["answered by", "rows", "labelled", self.task.metric], rows))
         return "\n\n".join([*blocks, *(f"note: {note}" for note in self.notes)])
 
+    __repr__ = __str__
+
 
 def figure_of(estimate: Estimate, unit: str = "") -> ReportFigure:
     """Return an estimate as a figure of a report; NaN becomes None, which JSON can spell."""

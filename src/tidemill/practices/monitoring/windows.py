@@ -66,6 +66,8 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"  {self.dropped_blocks:,} requests were answered but not logged")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
+    __repr__ = __str__
+
 
 class Collections(msgspec.Struct, frozen=True, kw_only=True):
     """Every sealed window of a deployment."""
@@ -79,6 +81,8 @@ class Collections(msgspec.Struct, frozen=True, kw_only=True):
             for s in self.seals
         ]
         return table(["version", "window", "rows", "late"], rows)
+
+    __repr__ = __str__
 
 
 def collect(  # noqa: D417 - `record` is the context, not an argument of a face

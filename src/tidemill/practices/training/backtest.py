@@ -55,6 +55,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
         return f"{drawn}\n{self.metric} on {self.rows:,} labelled rows of {self.days} days"
 
+    __repr__ = __str__
+
 
 def backtest(record: Record, model: str, *, window: str, deployment: str, at: datetime) -> Backtest:
     """Return how a version would have done on the labelled rows of a window.

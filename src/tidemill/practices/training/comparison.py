@@ -74,6 +74,8 @@ class ModelComparison(msgspec.Struct, frozen=True, kw_only=True):
         fixes = [f"  fix {f.rule}: {f.fix}" for f in self.findings if f.fix and f.state != "pass"]
         return "\n".join([head, table(["rule", "", "what"], rows), promise, *fixes])
 
+    __repr__ = __str__
+
 
 def compare(
     record: Record,

@@ -52,6 +52,8 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.trigger} goes on after {self.failures} failed trainings: {self.because}"
 
+    __repr__ = __str__
+
 
 def compare_models(
     record: Record,

@@ -45,6 +45,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"  {self.outcome}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     """What every trigger decided."""
@@ -55,6 +57,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         if not self.decisions:
             return "no triggers: add a [[trigger]] to tidemill.toml"
         return "\n".join(str(decision) for decision in self.decisions)
+
+    __repr__ = __str__
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +77,8 @@ class AnsweredCauses(msgspec.Struct, frozen=True, kw_only=True):
         if not self.answered:
             return "no trigger has fired"
         return "\n".join(f"{one.at:%Y-%m-%d} {one.decision}" for one in self.answered)
+
+    __repr__ = __str__
 
 
 class TriggerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,3 +107,5 @@ class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
             for t in self.triggers
         ]
         return table(head, rows)
+
+    __repr__ = __str__

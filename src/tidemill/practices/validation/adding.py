@@ -68,6 +68,8 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
                          f" {self.version}")  # fmt: skip
         return "\n".join(parts)
 
+    __repr__ = __str__
+
 
 def _rules_told(findings: tuple[Finding, ...]) -> list[str]:
     """Return what holds as a count and what does not as a table."""

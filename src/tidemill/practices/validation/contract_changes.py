@@ -38,6 +38,8 @@ class ContractChanges(msgspec.Struct, frozen=True, kw_only=True):
         rows = [[change.what, change.effect, change.old, change.new] for change in self.changes]
         return f"{self.effect}\n{table(['what', 'effect', 'before', 'now'], rows)}"
 
+    __repr__ = __str__
+
 
 def contract_changes(old: ContractSpec, new: ContractSpec) -> ContractChanges:
     """Return what differs between two contracts, column by column."""

@@ -43,6 +43,8 @@ class DeclaredContracts(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return table(["contract", "of", "columns", "own rules", "key"], rows)
 
+    __repr__ = __str__
+
 
 class ProposedContract(msgspec.Struct, frozen=True, kw_only=True):
     """A contract proposed from data, as Python text; nothing is activated."""
@@ -53,6 +55,8 @@ class ProposedContract(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return self.code
+
+    __repr__ = __str__
 
 
 def add_data(  # noqa: PLR0913 - a source, where it goes, and how

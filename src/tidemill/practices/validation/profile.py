@@ -50,6 +50,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             [_row(column) for column in self.columns],
         )
 
+    __repr__ = __str__
+
 
 class Profiler:
     """Gathers a profile batch by batch; `without_levels` are columns whose texts all differ."""

@@ -84,6 +84,8 @@ class ContractSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         parts += [f"{rule.name}: {rule.expression}" for rule in self.rules]
         return "\n".join(parts)
 
+    __repr__ = __str__
+
     def _facts(self) -> Iterator[str]:
         if self.key:
             yield f"key {', '.join(self.key)}"
