@@ -95,6 +95,7 @@ def swap(table: str, column: str, one: int, other: int, where: str = "") -> tupl
     return tuple(statement.format(table, column, one, other, where) for statement in SWAP)
 
 
+CONTENT = "edges, figures and artifacts of run "
 RENUMBER = "UPDATE {0} SET {1} = {1} - 1 WHERE {1} > 3"
 
 
@@ -173,12 +174,19 @@ def test_a_changed_dropped_inserted_or_reordered_entry_or_block_is_found(
          f"move {REF}"),
         (["UPDATE note SET text = 'carefree'"], f"note {REF} card"),
         (["DELETE FROM note"], f"note {REF} card"),
-        (["UPDATE figure SET value = 0.99 WHERE key = 'auc'"], "edges and figures of run "),
-        (["DELETE FROM figure"], "edges and figures of run "),
-        (["DELETE FROM edge WHERE role = 'used'"], "edges and figures of run "),
-        (["UPDATE edge SET source = 0 WHERE source > 0"], "edges and figures of run "),
+        (["UPDATE figure SET value = 0.99 WHERE key = 'auc'"], CONTENT),
+        (["DELETE FROM figure"], CONTENT),
+        (["DELETE FROM edge WHERE role = 'used'"], CONTENT),
+        (["UPDATE edge SET source = 0 WHERE source > 0"], CONTENT),
+        (["UPDATE artifact SET kind = 'data' WHERE kind = 'model'"],
+         CONTENT),
+        (["UPDATE artifact SET size_bytes = 1 WHERE kind = 'model'"],
+         CONTENT),
+        (["UPDATE artifact SET summary = '{\"state\":\"pass\"}' WHERE kind = 'model'"],
+         CONTENT),
+        (["DELETE FROM artifact WHERE kind = 'model'"], CONTENT),
         (["INSERT INTO edge SELECT run, role, artifact, 'other', source FROM edge"],
-         "edges and figures of run "),
+         CONTENT),
     ],
 )  # fmt: skip
 def test_a_fact_that_is_not_as_its_entry_says_is_found(record, path, statements, where) -> None:

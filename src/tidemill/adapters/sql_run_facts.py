@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.adapters.sql_writer import actor_columns, json_text, unknown_artifact
 from tidemill.core.errors import ConflictError, InvalidInputError
 from tidemill.core.facts import Edge, Figured
-from tidemill.core.journal import Seal
+from tidemill.core.journal import Seal, description_digest
 from tidemill.core.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:
@@ -112,6 +114,12 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         " LEFT JOIN node s ON s.id = e.source WHERE e.run = ?",
         (node,),
     ).fetchall()
+    made = session.execute(
+        "SELECT n.name, a.kind, a.size_bytes, a.summary FROM edge e"
+        " JOIN node n ON n.id = e.artifact JOIN artifact a ON a.node = e.artifact"
+        " WHERE e.run = ? AND e.role = 'made'",
+        (node,),
+    ).fetchall()
     points = session.execute(
         "SELECT key, value, step, at_us FROM figure WHERE run = ?", (node,)
     ).fetchall()
@@ -126,6 +134,7 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         fact.run,
         [Edge(run=fact.run, role=e[0], name=e[1], artifact=e[2], source=e[3]) for e in edges],
         [figures],
+        {row[0]: description_digest(row[1], row[2], msgspec.json.decode(row[3])) for row in made},
     )
 
 

@@ -5,7 +5,7 @@ A block is the entries of one transaction under a Merkle root (RFC 6962 hashing:
 its payload, kept beside it, so that erasing a text breaks no proof.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -24,6 +24,7 @@ from tidemill.core.facts import (
     RunSealed,
     Versioned,
 )
+from tidemill.core.run import Scalar
 
 GENESIS = "0" * 64
 """The hash before the first block."""
@@ -71,18 +72,31 @@ _NAMES = {
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run holds when it is sealed: edges and a digest of its figures, in a fixed order.
+    """What a run holds when it is sealed: edges, figures, what it made, in a fixed order.
 
-    An edge is (role, name, artifact, run that it was taken from or an empty text).
+    An edge is (role, name, artifact, run that it was taken from or an empty text). What was made is
+    (artifact, digest of what the record says of it); where its bytes lie is not part of that.
     """
 
     run: str
     edges: tuple[tuple[str, str, str, str], ...]
     figures: str
+    made: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, run: str, edges: Sequence[Edge], figures: Sequence[Figured]) -> "Seal":
-        """Return the seal of a run from its facts, whatever order they came in."""
+    def of(
+        cls,
+        run: str,
+        edges: Sequence[Edge],
+        figures: Sequence[Figured],
+        known: Mapping[str, str] | None = None,
+    ) -> "Seal":
+        """Return the seal of a run from its facts, whatever order they came in.
+
+        `known` has the `description_digest` of each artifact that the run made.
+        """
+        known = known or {}
+        made = {edge.artifact for edge in edges if edge.role == "made"}
         rows = sorted(
             (key, step, at.isoformat(), repr(value))
             for figure in figures
@@ -96,7 +110,13 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
                 sorted((edge.role, edge.name, edge.artifact, edge.source or "") for edge in edges)
             ),
             figures=blake3(canonical_json(rows)).hexdigest() if rows else "",
+            made=tuple((artifact, known.get(artifact, "")) for artifact in sorted(made)),
         )
+
+
+def description_digest(kind: str, size_bytes: int, summary: Mapping[str, Scalar]) -> str:
+    """Return a digest of what the record says of an artifact for good: 32 hex digits."""
+    return blake3(canonical_json([kind, size_bytes, summary])).hexdigest(length=16)
 
 
 def entry_digest(kind: str, subject: str, payload: bytes, salt: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from blake3 import blake3
 
+from tidemill.core.artifact import Artifact
 from tidemill.core.facts import (
     Edge,
     Figured,
@@ -23,7 +24,7 @@ from tidemill.core.facts import (
     RunSealed,
     Versioned,
 )
-from tidemill.core.journal import Seal
+from tidemill.core.journal import Seal, description_digest
 from tidemill.core.query import IDENTITY, EdgeRow, Figure, Note, Query, Where
 from tidemill.core.ref import Move, Ref, Version
 from tidemill.core.run import Run
@@ -75,7 +76,7 @@ _NOUNS: Mapping[type, str] = {
     Version: "version",
     Move: "move",
     Note: "note",
-    Seal: "edges and figures of run",
+    Seal: "edges, figures and artifacts of run",
 }
 _IDENTITIES: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
     Run: lambda run: (run.id,),
@@ -97,6 +98,7 @@ class ExpectedFacts:
         self._open: dict[str, Run] = {}
         self._refs: dict[str, Ref] = {}
         self._notes: dict[tuple[str, str], datetime] = {}
+        self._known: dict[str, str] = {}
 
     def take(self, kind: str, payload: bytes) -> bool:
         """Take what an entry says; False: it cannot be read."""
@@ -137,7 +139,8 @@ class ExpectedFacts:
             run = Where("run", "=", suspect.identity[0])
             edges = list(every(ledger, Query(EdgeRow, where=(run,), limit=PAGE_ROWS)))
             figures = list(every(ledger, Query(Figure, where=(run,), limit=PAGE_ROWS)))
-            row: Any = _seal_of(suspect.identity[0], edges, figures)
+            self._known |= _descriptions(ledger, [e.artifact for e in edges if e.role == "made"])
+            row: Any = _seal_of(suspect.identity[0], edges, figures, self._known)
         else:
             named = zip(IDENTITY[suspect.result], suspect.identity, strict=True)
             where = tuple(Where(field, "=", value) for field, value in named)
@@ -202,16 +205,17 @@ class ExpectedFacts:
 
     def _content_differences(self, ledger: Ledger) -> Iterator[Difference]:
         """Compare edges and figures with the seals of their runs."""
+        self._known = _descriptions(ledger)
         edges = _Runs(every(ledger, Query(EdgeRow, limit=PAGE_ROWS)))
         figures = _Runs(every(ledger, Query(Figure, limit=PAGE_ROWS)))
         seen = set()
         while edges.run is not None or figures.run is not None:
             run = min(run for run in (edges.run, figures.run) if run is not None)
             seen.add((run,))
-            seal = _seal_of(run, edges.take(run), figures.take(run))
+            seal = _seal_of(run, edges.take(run), figures.take(run), self._known)
             yield from self._judged(Seal, (run,), seal)
         for identity in self._digests[Seal].keys() - seen:
-            yield from self._judged(Seal, identity, _seal_of(identity[0], (), ()))
+            yield from self._judged(Seal, identity, _seal_of(identity[0], (), (), {}))
 
     def _judged(self, type_: type, identity: tuple[Any, ...], row: object) -> Iterator[Difference]:
         """Yield a difference, if the row (None: there is none) is not as expected."""
@@ -256,13 +260,24 @@ def _digest(value: object) -> bytes:
     return blake3(_encoder.encode(value)).digest(16)
 
 
-def _seal_of(run: str, edges: Sequence[EdgeRow], figures: Sequence[Figure]) -> Seal:
+def _descriptions(ledger: Ledger, wanted: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the digests of what the record says of these artifacts; None: of all of them."""
+    where = () if wanted is None else (Where("id", "in", tuple(wanted)),)
+    return {
+        artifact.id: description_digest(artifact.kind, artifact.size_bytes, artifact.summary)
+        for artifact in every(ledger, Query(Artifact, where=where, limit=PAGE_ROWS))
+    }
+
+
+def _seal_of(
+    run: str, edges: Sequence[EdgeRow], figures: Sequence[Figure], known: Mapping[str, str]
+) -> Seal:
     facts = [
         Edge(run=e.run, role=e.role, name=e.name, artifact=e.artifact, source=e.source)  # type: ignore[arg-type]
         for e in edges
     ]
     if not figures:
-        return Seal.of(run, facts, ())
+        return Seal.of(run, facts, (), known)
     columns = Figured(
         run=figures[0].run,
         keys=tuple(figure.key for figure in figures),
@@ -270,7 +285,7 @@ def _seal_of(run: str, edges: Sequence[EdgeRow], figures: Sequence[Figure]) -> S
         steps=tuple(figure.step for figure in figures),
         at=tuple(figure.at for figure in figures),
     )
-    return Seal.of(run, facts, (columns,))
+    return Seal.of(run, facts, (columns,), known)
 
 
 def _version_of(fact: Versioned) -> Version:

@@ -42,13 +42,13 @@ def test_a_wide_table_is_written_in_fragments_of_bounded_bytes(tmp_path, monkeyp
     eager, lazy = store_table(objects, wide), store_table(objects, wide.lazy())
     assert len(eager.manifest.fragments) > 1
     assert eager.artifact.id == lazy.artifact.id
-    assert scan_table(objects, eager.artifact.manifest).collect().equals(wide)
+    assert scan_table(objects, eager.artifact.manifest, eager.artifact.id).collect().equals(wide)
 
 
 def test_rows_are_read_from_a_folder_whose_name_looks_like_a_pattern(tmp_path) -> None:
     objects = LocalObjectStore(tmp_path / "old [1] *?" / "objects")
     stored = store_table(objects, FIRST)
-    assert scan_table(objects, stored.artifact.manifest).collect().equals(FIRST)
+    assert scan_table(objects, stored.artifact.manifest, stored.artifact.id).collect().equals(FIRST)
 
 
 def test_a_date_that_a_signature_takes_is_days_to_the_model() -> None:

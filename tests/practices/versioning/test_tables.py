@@ -36,7 +36,7 @@ def frame(values) -> pl.DataFrame:
 @given(rows)
 def test_a_table_reads_back_as_it_was_written(objects, values) -> None:
     stored = store_table(objects, frame(values))
-    read = scan_table(objects, stored.artifact.manifest).collect()
+    read = scan_table(objects, stored.artifact.manifest, stored.artifact.id).collect()
     assert read.schema == frame(values).schema
     assert table_digest(read) == stored.artifact.id == table_digest(frame(values))
 

@@ -86,7 +86,7 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
     manifest = find_artifact(record, identity).manifest
     if manifest is None:
         return "the rows of the model's sample are gone"
-    sample = scan_table(record.ports.objects, manifest).collect(engine="streaming")
+    sample = scan_table(record.ports.objects, manifest, identity).collect(engine="streaming")
     report = evaluation_report(record, served)
     time = _time_column(served, sample, report[1] if report else None)
     if not time:

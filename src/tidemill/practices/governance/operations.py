@@ -10,6 +10,7 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.policy import Policy
 from tidemill.core.text import table
+from tidemill.lineage.artifact_audit import artifact_problems
 from tidemill.lineage.artifacts import read_value
 from tidemill.lineage.journal import Problem, verify_journal
 from tidemill.practices.governance.model_card import ModelCard, model_card
@@ -50,9 +51,11 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 def verify_audit(record: Record) -> Audit:
     """Prove that nobody has rewritten the record, or say what was changed."""
     found = verify_journal(record)
+    artifacts = (Problem(where=p.where, what=p.what) for p in artifact_problems(record))
     return Audit(
-        blocks=found.blocks, entries=found.entries, head=found.head, problems=found.problems
-    )
+        blocks=found.blocks, entries=found.entries, head=found.head,
+        problems=(*found.problems, *artifacts),
+    )  # fmt: skip
 
 
 def set_policy(  # noqa: PLR0913 - a policy has this many parts

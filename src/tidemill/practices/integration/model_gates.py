@@ -91,7 +91,7 @@ def _told_by_sample(
     manifest = find_artifact(record, evidence.sample).manifest
     if manifest is None:
         raise NotFoundError("the sample has no bytes in this record", fix="train again")
-    sample = scan_table(record.ports.objects, manifest).collect()
+    sample = scan_table(record.ports.objects, manifest, evidence.sample).collect()
     yield from label_findings(
         sample, model.signature.inputs, model.task.label, bound=bounds.max_single_feature
     )

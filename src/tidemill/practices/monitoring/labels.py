@@ -141,7 +141,7 @@ def label_rows(record: Record, version: Version) -> pl.LazyFrame:
     artifact = find_artifact(record, version.artifact)
     if artifact.manifest is None:
         raise InvalidInputError(f"{version} has lost its rows", fix="add the labels again")
-    rows: pl.LazyFrame = scan_table(record.ports.objects, artifact.manifest)
+    rows: pl.LazyFrame = scan_table(record.ports.objects, artifact.manifest, artifact.id)
     return rows
 
 
@@ -232,7 +232,8 @@ def _append(
     unchanged: Condition = RefAt(ref=ref, number=None if find_ref(record, ref) is None else 0)
     if isinstance(newest, Version):
         held = find_artifact(record, newest.artifact)
-        base = read_manifest(record.ports.objects, held.manifest) if held.manifest else None
+        if held.manifest:
+            base = read_manifest(record.ports.objects, held.manifest, held.id)
         unchanged = RefAt(ref=ref, number=newest.number)
     writer = TableWriter(record.ports.objects, base=base)
     writer.write(fresh)

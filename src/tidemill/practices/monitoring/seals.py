@@ -111,7 +111,7 @@ def scan_seals(
     for seal in seals:
         manifest = artifacts[seal.artifact].manifest
         if manifest is not None:
-            parts.append(scan_table(record.ports.objects, manifest))
+            parts.append(scan_table(record.ports.objects, manifest, seal.artifact))
     rows: pl.LazyFrame = pl.concat(parts, how="diagonal_relaxed")
     if window is None:
         return rows

@@ -27,7 +27,7 @@ import msgspec
 from tidemill.core.artifact import INLINE_LIMIT_BYTES, Artifact
 from tidemill.core.canonical import canonical_json
 from tidemill.core.digest import ArtifactId, Digest, TreeEntry, digest_of
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.ports.executor import Value
 from tidemill.practices.pipelines.spelling import STORABLE, Speller, find_type, read, type_path
 
@@ -111,6 +111,11 @@ def value_of(artifact: Artifact, codec: str) -> Value:
 def value_bytes(objects: ObjectStore, value: Value) -> bytes:
     """Return the bytes of a value that is one run of bytes, verified."""
     if value.inline is not None:
+        if str(digest_of(value.inline)) != value.artifact:
+            raise CorruptError(
+                f"the bytes of {value.kind} {value.artifact[:16]} in the record were changed",
+                fix="tidemill audit verify, then bring the record back from a backup",
+            )
         return value.inline
     if value.manifest is None:
         raise InvalidInputError(
@@ -208,7 +213,7 @@ def _load_table(objects: ObjectStore, value: Value, wanted: object) -> object:
         raise InvalidInputError(
             f"table {value.artifact[:20]} has no rows here", fix="run the step that made it again"
         )
-    rows = scan_table(objects, value.manifest)
+    rows = scan_table(objects, value.manifest, value.artifact)
     text = f"{wanted.__module__}." if isinstance(wanted, type) else str(wanted)
     if "LazyFrame" in f"{wanted}":
         return rows

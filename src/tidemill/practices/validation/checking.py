@@ -97,7 +97,7 @@ def _findings(
     from tidemill.practices.validation.watcher import batches_of  # noqa: PLC0415 - as above
     from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - as above
 
-    rows = scan_table(record.ports.objects, data.manifest_digest)
+    rows = scan_table(record.ports.objects, data.manifest_digest, data.artifact.id)
     judge = Judge(spec)
     try:
         check_columns(rows.collect_schema(), spec)

@@ -127,7 +127,8 @@ def scan_data(record: Record, pointer: str, at: datetime | None = None) -> pl.La
     """Return the rows of a data version, read when collected. Raises as `open_data`."""
     from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - brings Polars
 
-    return scan_table(record.ports.objects, open_data(record, pointer, at).manifest_digest)
+    data = open_data(record, pointer, at)
+    return scan_table(record.ports.objects, data.manifest_digest, data.artifact.id)
 
 
 def manifest_of(artifact: Artifact) -> Digest:
@@ -175,9 +176,8 @@ def _newest(record: Record, ref: RefName) -> _Base | None:
     if not isinstance(version, Version):
         return None
     artifact = find_artifact(record, version.artifact)
-    return _Base(
-        version=version, manifest=read_manifest(record.ports.objects, manifest_of(artifact))
-    )
+    manifest = read_manifest(record.ports.objects, manifest_of(artifact), artifact.id)
+    return _Base(version=version, manifest=manifest)
 
 
 def _ingested(

@@ -193,7 +193,9 @@ def frame(record: Record, ref: str) -> Frame:
     from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - brings Polars
 
     artifact = find_artifact(record, resolve(record, ref).artifact)
-    return Frame(frame=scan_table(record.ports.objects, manifest_of(artifact)).collect())
+    return Frame(
+        frame=scan_table(record.ports.objects, manifest_of(artifact), artifact.id).collect()
+    )
 
 
 def promote(
@@ -244,7 +246,7 @@ def show_table(record: Record, artifact: Artifact) -> TableView:
     """Return what a table artifact is."""
     from tidemill.practices.versioning.tables import read_manifest  # noqa: PLC0415 - brings Polars
 
-    manifest = read_manifest(record.ports.objects, manifest_of(artifact))
+    manifest = read_manifest(record.ports.objects, manifest_of(artifact), artifact.id)
     return TableView(
         columns=tuple(Column(name=name, type=kind) for name, kind in manifest.schema),
         key=manifest.key, rows=manifest.rows, files=len(manifest.fragments),
@@ -261,8 +263,8 @@ def diff_tables(record: Record, old: Artifact, new: Artifact) -> TableDiff:
     )
 
     objects = record.ports.objects
-    before = read_manifest(objects, manifest_of(old))
-    after = read_manifest(objects, manifest_of(new))
+    before = read_manifest(objects, manifest_of(old), old.id)
+    after = read_manifest(objects, manifest_of(new), new.id)
     key = after.key if after.key == before.key else ()
     return table_diff(scan_manifest(objects, before), scan_manifest(objects, after), key)
 

@@ -14,7 +14,7 @@ import polars as pl
 from tidemill.core.artifact import Artifact
 from tidemill.core.canonical import canonical_json
 from tidemill.core.digest import ArtifactId, Digest
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.kernels.table_digest import ColumnDigest as HashedColumn
 from tidemill.kernels.table_digest import TableHasher
 
@@ -198,14 +198,24 @@ def store_table(
     return writer.finish()
 
 
-def read_manifest(objects: ObjectStore, manifest: Digest) -> TableManifest:
-    """Return a table's manifest, verified. Raises as `ObjectStore.get`."""
-    return msgspec.json.decode(b"".join(objects.get(manifest)), type=TableManifest)
+def read_manifest(objects: ObjectStore, manifest: Digest, table: ArtifactId) -> TableManifest:
+    """Return a table's manifest, verified.
+
+    Raises:
+        CorruptError: it is the manifest of another table; and as `ObjectStore.get`.
+    """
+    found = msgspec.json.decode(b"".join(objects.get(manifest)), type=TableManifest)
+    if found.id != table:
+        raise CorruptError(
+            f"table {table[:16]} has the manifest of {found.id[:16]}: the record was changed",
+            fix="tidemill audit verify, then bring the record back from a backup",
+        )
+    return found
 
 
-def scan_table(objects: ObjectStore, manifest: Digest) -> pl.LazyFrame:
-    """Return a table's rows in order, read when collected. Raises as `ObjectStore.get`."""
-    return scan_manifest(objects, read_manifest(objects, manifest))
+def scan_table(objects: ObjectStore, manifest: Digest, table: ArtifactId) -> pl.LazyFrame:
+    """Return a table's rows in order, read when collected. Raises as `read_manifest`."""
+    return scan_manifest(objects, read_manifest(objects, manifest, table))
 
 
 def scan_manifest(objects: ObjectStore, manifest: TableManifest) -> pl.LazyFrame:
