@@ -1,9 +1,17 @@
 """Candidates: models that a pipeline registers with the seal of its run."""
 
+import json
+import subprocess
+
 import pytest
 
 from tidemill.core.errors import UsageError
+from tidemill.core.query import Query, Where
+from tidemill.core.ref import Version
+from tidemill.core.run import Run
+from tidemill.lineage.journal import verify_journal
 from tidemill.lineage.refs import resolve
+from tidemill.practices.pipelines.plan import Plan
 from tidemill.practices.versioning.registry import load_model
 
 pytest.importorskip("lightgbm")
@@ -61,6 +69,46 @@ def test_a_model_is_registered_once_for_equal_work(mill) -> None:
     used = mill.record.ports.ledger.edges([first.run], "up", 1)
     assert (version.artifact, train) in {(edge.artifact, edge.source) for edge in used}
     assert load_model(mill.record, "model:delay@2").task.kind == "regression"
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_equal_runs_at_once_register_one_version(mill, attempt) -> None:
+    mill.write(TRAINING)
+    command = mill.command(params={"trees": str(5 + attempt)})
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outs
+    results = [json.loads(out) for out, _ in outs]
+    assert {result["status"] for result in results} == {"done"}
+    assert [result["versions"] for result in results] == [["model:delay@1"]] * 2
+    assert len({result["run"] for result in results}) == 1
+    assert [result["is_reused"] for result in results].count(True) == 1
+    assert len(mill.record.ports.ledger.find(Query(Version))) == 1
+    assert verify_journal(mill.record).problems == ()
+    open_runs = Query(Run, where=(Where("status", "=", "running"),))
+    assert mill.record.ports.ledger.find(open_runs) == []
+
+
+def test_who_finds_the_key_taken_at_its_seal_adopts_that_run(mill, monkeypatch) -> None:
+    """Another process seals between our look at the key and our seal."""
+    mill.write(TRAINING)
+    goes_on = Plan.record_inputs
+    elsewhere = []
+
+    def another_run_then_ours(plan, draft):
+        if not elsewhere:
+            elsewhere.append(mill.run_elsewhere())
+        goes_on(plan, draft)
+
+    monkeypatch.setattr(Plan, "record_inputs", another_run_then_ours)
+    ours = mill.run()
+    assert elsewhere[0]["run"] == ours.run
+    assert ours.is_reused
+    assert "unchanged, same as run:" in str(ours)
+    assert ours.versions == ("model:delay@1",)
 
 
 def test_a_candidate_must_be_what_a_step_returned(mill) -> None:

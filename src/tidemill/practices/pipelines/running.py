@@ -150,30 +150,51 @@ def _raise_failure(schedule: Schedule) -> None:
 def _seal(
     record: Record, opening: Opening, plan: Plan, figures: Figures
 ) -> tuple[RunId, tuple[str, ...], bool]:
-    """Seal the run; where an earlier run has done all of it, write nothing and return that one."""
-    contents = [candidate.content() for candidate in plan.candidates]
-    inputs = [str(output.value and output.value.artifact) for output in plan.inputs]
-    key = opening.key([node.identity for node in plan.schedule.nodes], inputs, contents)
-    earlier = record.ports.ledger.keys([key]).get(key)
-    if earlier is not None and opening.draft is None:
-        return earlier, _versions(record, earlier), True
+    """Seal the run; where another run has done all of it, register nothing and return that one.
+
+    The key of the content is free until a run takes it with its seal, so that of equal runs at one
+    time one registers its versions.
+    """
+    key = _key(opening, plan)
+    if (known := record.ports.ledger.keys([key]).get(key)) is not None:
+        if opening.draft is not None:
+            plan.record_inputs(opening.draft)
+        return _adopt(record, opening, known)
     draft = opening.required_draft()
     plan.record_inputs(draft)
     pending = [candidate.register(record, draft) for candidate in plan.candidates]
     for name, value, step in figures:
         draft.figure(name, value, step=step)
     draft.add(Keyed(key=key, run=draft.id))
-    draft.require(KeyIs(key=key, run=earlier))
+    draft.require(KeyIs(key=key, run=None))
     try:
         draft.seal()
     except ConditionFailedError as error:
-        if not isinstance(error.condition, KeyIs):
+        known = record.ports.ledger.keys([key]).get(key)
+        if not isinstance(error.condition, KeyIs) or known is None:
             raise
-        # Another process ran the same pipeline at the same time and registered its versions.
-        draft.fail("done", "")
-        other = record.ports.ledger.keys([key])[key]
-        return draft.id, _versions(record, other), False
+        return _adopt(record, opening, known)
     return draft.id, tuple(str(one.version) for one in pending), False
+
+
+def _key(opening: Opening, plan: Plan) -> str:
+    """Return the key of what was run on what; results that are not memoized count themselves."""
+    inputs = [str(output.value and output.value.artifact) for output in plan.inputs]
+    inputs += [
+        str(output.value and output.value.artifact)
+        for node in plan.schedule.nodes
+        if node.doubt
+        for output in node.outputs
+    ]
+    contents = [candidate.content() for candidate in plan.candidates]
+    return opening.key([node.identity for node in plan.schedule.nodes], inputs, contents)
+
+
+def _adopt(record: Record, opening: Opening, known: RunId) -> tuple[RunId, tuple[str, ...], bool]:
+    """Return the run that has done it; ours, if it was opened for steps, ends without versions."""
+    if opening.draft is not None:
+        opening.draft.fail("done", "")
+    return known, _versions(record, known), True
 
 
 def _versions(record: Record, run_id: RunId) -> tuple[str, ...]:
