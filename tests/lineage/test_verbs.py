@@ -208,6 +208,57 @@ def test_log_holds_notes(record, graph) -> None:
     assert "comment: odd in July" in str(log(record, "model:delay"))
 
 
+def test_log_of_a_version_tells_its_making_its_moves_its_uses_and_its_notes(record, graph) -> None:
+    subject = f"{ref('data', 'flights')}@2"
+    with opened(record, kind="comment", name="flights") as run:
+        run.add(
+            Noted(subject=subject, key="comment", text="late", actor=record.actor, at=record.now())
+        )
+    whats = [event.what for event in log(record, "data:flights@2").events]
+    assert whats[0].startswith("version 2 ")
+    assert sorted(whats[1:]) == ["comment: late", "used by pipeline delay", "used by step train"]
+    second = [event.what for event in log(record, "model:delay@champion").events]
+    assert second[-1] == "@champion to 2"
+    assert not [what for what in second if what.startswith("version 1")]
+    first = [event.what for event in log(record, "model:delay@1").events]
+    assert not [what for what in first if "champion" in what]
+
+
+def test_log_of_a_version_tells_moves_away_from_it_too(record, graph) -> None:
+    move_alias(record, resolve(record, "model:delay@1"), "champion", because="the second failed")
+    events = log(record, "model:delay@2").events
+    assert [e.what for e in events][-2:] == ["@champion to 2", "@champion from 2 to 1"]
+
+
+def test_log_of_an_artifact_tells_the_runs_that_made_and_used_it(record, graph) -> None:
+    whats = [event.what for event in log(record, graph[0].artifact).events]
+    assert whats == ["made by ingestion flights", "used by pipeline delay", "used by step train"]
+
+
+def test_log_of_a_thing_without_a_history_points_to_why(record) -> None:
+    located = Located(title="prediction:abc")
+    kind = Kind(name="prediction", what="one answer", locate=lambda _record, _name: located)
+    text = str(log(with_kinds(record, {"prediction": kind}), "prediction:abcdef"))
+    assert text.startswith("prediction:abc\na prediction is made once")
+    assert text.endswith("tidemill why prediction:abcdef")
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(record, graph, limit) -> None:
+    for call in (listing, lambda r, **o: search(r, "x", **o), lambda r, **o: log(r, "data:x", **o)):
+        with pytest.raises(InvalidInputError, match=f"a limit of {limit} lists nothing"):
+            call(record, limit=limit)
+
+
+def test_a_list_leaves_long_values_and_json_out(record) -> None:
+    summary = {"rows": 3, "places": '{"positions":{"a":[1,2]}}', "text": "x" * 41}
+    with opened(record, kind="step", name="seal") as run:
+        made = run.made(put_value(record, "rows", [1], summary=summary))
+        run.version(ref("data", "sealed"), made, summary=summary)
+    (item,) = listing(record, "data").items
+    assert item.what == "rows=3"
+
+
 def test_log_can_be_cut_and_says_so(record, graph) -> None:
     answer = log(record, "model:delay", limit=1)
     assert answer.is_cut

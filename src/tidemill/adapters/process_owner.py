@@ -34,6 +34,20 @@ def is_alive(owner: str) -> bool:
     return parts[1] == _boot() and _started(int(parts[2])) == parts[3]
 
 
+def spell_owner(owner: str) -> str:
+    """Return an owner as people read it.
+
+    >>> spell_owner(process_owner()) == f"process {os.getpid()} on this machine"
+    True
+    >>> spell_owner("elsewhere/boot/12/34")
+    'process 12 on another machine'
+    """
+    parts = owner.split("/")
+    if len(parts) < 4:
+        return owner
+    return f"process {parts[2]} on {'this' if parts[0] == _machine() else 'another'} machine"
+
+
 @lru_cache(maxsize=4)
 def _owner(pid: int) -> str:
     return f"{_machine()}/{_boot()}/{pid}/{_started(pid)}"

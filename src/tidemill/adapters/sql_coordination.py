@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tidemill.adapters.process_owner import spell_owner
 from tidemill.core.errors import LeaseHeldError
 from tidemill.core.query import Cell, Lease
 from tidemill.core.times import from_microseconds, microseconds
@@ -38,7 +39,7 @@ def grant(
     ):  # fmt: skip
         until = from_microseconds(row[1]).isoformat(timespec="seconds")
         raise LeaseHeldError(
-            f"{key} is being worked on by {row[0]} (until {until} at least)",
+            f"{key} is being worked on by {spell_owner(row[0])} (until {until} at least)",
             fix="wait for it to finish, or stop that process",
         )
     token = _next_token(session)

@@ -206,7 +206,7 @@ class _Walk:
 
     def _about_run(self, run: Run) -> Iterable[str]:
         if run.params:
-            yield f"with {spell_items(run.params)}"
+            yield f"with {spell_items(run.params, is_whole=True)}"
         if run.error:
             yield f"error: {run.error.splitlines()[0]}"
         self._names.load_artifacts([one for one in (run.code, run.environment) if one])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from tidemill.core.pointer import BY_ID, parse_pointer
-from tidemill.core.query import Note, Order, Query, Where
+from tidemill.core.query import EdgeRow, Note, Order, Query, Where
 from tidemill.core.ref import Move, Version
 from tidemill.core.run import Run
 from tidemill.core.text import table
@@ -17,10 +17,14 @@ from tidemill.lineage.targets import find_target
 from tidemill.lineage.wording import NEAR, ref_text, run_title, spell_items, spell_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tidemill.core.ref import RefName
     from tidemill.lineage.record import Record
+    from tidemill.lineage.targets import Target
+
+MOST = 10_000
+"""Most moves and uses of one version that are looked at."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +49,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     of: str
     events: tuple[Event, ...]
     is_cut: bool = False
+    hint: str = ""
 
     def __str__(self) -> str:
+        if not self.events:
+            return f"{self.of}\n{self.hint or 'nothing was done to it'}"
         head = ["recorded", "effective", "who", "what", "why", "run"]
         rows = [
             [spell_time(e.at), e.effective_text, e.who, e.what, e.why, e.run[-8:]]
@@ -59,25 +66,88 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def history(record: Record, text: str, limit: int) -> History:
-    """Return what was done to what a pointer names: all versions of a ref, or one run."""
+    """Return what was done to what a pointer names.
+
+    Of a ref: to all its versions; with a selector: to that version, and which runs used it. A
+    prediction is no history: the answer says what tells more of it.
+    """
     pointer = parse_pointer(text, project=record.project)
     kind = record.kinds.get(pointer.kind)
     if pointer.kind in BY_ID or (kind is not None and kind.locate is not None):
-        target = find_target(record, text)
-        run = target.run
-        events = [*_run_events(record, run)] if run else []
-        subject = run.id if run else target.artifact.id if target.artifact else text
-        events += _notes(record, "subject", "=", subject)
-        return _sorted(target.title if run is None else run_title(run), events, limit)
-    resolve(record, msgspec.structs.replace(pointer, number=None, at=None, word=None))
-    return _sorted(
-        ref_text(pointer.ref, record.project), _ref_events(record, pointer.ref, limit), limit
+        return _of_id(record, find_target(record, text), text, limit)
+    bare = msgspec.structs.replace(pointer, number=None, at=None, word=None)
+    name = ref_text(pointer.ref, record.project)
+    if pointer == bare:
+        resolve(record, bare)
+        return _sorted(name, _ref_events(record, pointer.ref, limit), limit)
+    version = resolve(record, pointer)
+    return _sorted(f"{name}@{version.number}", _version_events(record, version), limit)
+
+
+def _of_id(record: Record, target: Target, text: str, limit: int) -> History:
+    if target.run is not None:
+        events = [*_run_events(record, target.run), *_notes(record, "=", target.run.id)]
+        return _sorted(run_title(target.run), events, limit)
+    if target.artifact is not None:
+        identity = target.artifact.id
+        events = [*_uses(record, identity), *_notes(record, "=", identity)]
+        return _sorted(target.title, events, limit)
+    history = _sorted(target.title, _notes(record, "=", text), limit)
+    hint = (
+        f"a {target.kind} is made once and never changed, so nothing is logged of it;"
+        f" what made it: tidemill why {text}"
     )
+    return msgspec.structs.replace(history, hint=hint)
 
 
 def _sorted(of: str, events: list[Event], limit: int) -> History:
     ordered = sorted(events, key=lambda event: event.at)
     return History(of=of, events=tuple(ordered[-limit:]), is_cut=len(ordered) > limit)
+
+
+def _version_events(record: Record, version: Version) -> list[Event]:
+    """Return its making, moves to and from it, notes on it, runs that used or made it."""
+    of_ref = (Where("ref", "=", str(version.ref)),)
+    moves = [
+        move
+        for field in ("number", "previous")
+        for move in record.ports.ledger.find(
+            Query(Move, where=(*of_ref, Where(field, "=", version.number)), limit=MOST)
+        )
+    ]
+    made = _made(version, _reasons(record, [version.run]))
+    return [
+        made,
+        *{(m.recorded_at, m.alias): _move(m) for m in moves}.values(),
+        *_uses(record, version.artifact, version.run),
+        *_notes(record, "=", f"{version.ref}@{version.number}"),
+        *_notes(record, "=", version.artifact),
+    ]
+
+
+def _uses(record: Record, artifact: str, maker: str = "") -> list[Event]:
+    """Return runs that used or made an artifact; with a maker, those that took it from there."""
+    ledger = record.ports.ledger
+    query = Query(EdgeRow, where=(Where("artifact", "=", artifact),), limit=MOST)
+    edges: dict[str, EdgeRow] = {}
+    for edge in ledger.find(query):
+        if not maker or (edge.run != maker and (edge.source or maker) == maker):
+            edges[edge.run] = edge
+    runs = [
+        run
+        for start in range(0, len(edges), 500)
+        for run in ledger.find(
+            Query(Run, where=(Where("id", "in", tuple(edges)[start : start + 500]),), limit=500)
+        )
+    ]
+    return [
+        Event(
+            at=run.opened_at, effective_at=run.at, who=str(run.actor), why=run.because or run.cause,
+            run=run.id, what=f"{edges[run.id].role} by {run.kind} {run.name}".rstrip(),
+        )
+        for run in runs
+        if run.kind != "move"  # told as the move that it is
+    ]  # fmt: skip
 
 
 def _ref_events(record: Record, ref: RefName, limit: int) -> list[Event]:
@@ -86,20 +156,23 @@ def _ref_events(record: Record, ref: RefName, limit: int) -> list[Event]:
     versions = ledger.find(Query(Version, where=of_ref, order=newest, limit=limit + 1))
     moves = ledger.find(Query(Move, where=of_ref, order=newest, limit=limit + 1))
     reasons = _reasons(record, [version.run for version in versions])
-    events = [
-        Event(
-            at=v.recorded_at, effective_at=v.at, who=str(v.actor), run=v.run,
-            what=f"version {v.number} {spell_items(v.summary)}".rstrip(),
-            why=reasons.get(v.run, ""),
-        )
-        for v in versions
-    ]  # fmt: skip
-    events += [
-        Event(at=m.recorded_at, effective_at=m.at, who=str(m.actor), what=_moved(m),
-              why=m.because, run=m.run)
-        for m in moves
-    ]  # fmt: skip
-    return [*events, *_notes(record, "subject", "prefix", str(ref))]
+    events = [*(_made(version, reasons) for version in versions), *map(_move, moves)]
+    return [*events, *_notes(record, "prefix", str(ref))]
+
+
+def _made(version: Version, reasons: Mapping[str, str]) -> Event:
+    return Event(
+        at=version.recorded_at, effective_at=version.at, who=str(version.actor), run=version.run,
+        what=f"version {version.number} {spell_items(version.summary)}".rstrip(),
+        why=reasons.get(version.run, ""),
+    )  # fmt: skip
+
+
+def _move(move: Move) -> Event:
+    return Event(
+        at=move.recorded_at, effective_at=move.at, who=str(move.actor), what=_moved(move),
+        why=move.because, run=move.run,
+    )  # fmt: skip
 
 
 def _moved(move: Move) -> str:
@@ -135,8 +208,8 @@ def _run_events(record: Record, run: Run) -> list[Event]:
     return events
 
 
-def _notes(record: Record, field: str, op: str, value: str) -> list[Event]:
-    query = Query(Note, where=(Where(field, op, value),), limit=1000)  # type: ignore[arg-type]
+def _notes(record: Record, op: Literal["=", "prefix"], value: str) -> list[Event]:
+    query = Query(Note, where=(Where("subject", op, value),), limit=1000)
     return [
         Event(at=n.at, effective_at=n.at, who=str(n.actor), what=f"{n.key}: {n.text}")
         for n in record.ports.ledger.find(query)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import NotAllowedError
+from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.facts import Batch, Hidden
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.pointer import parse_pointer
@@ -59,6 +59,7 @@ def listing(
         limit: how many to list.
         hidden: hidden refs too.
     """
+    _check_limit(limit)
     of = project or record.project
     if kind == "run":
         return listed_runs(record, of, limit)
@@ -72,6 +73,7 @@ def search(record: Record, text: str, *, limit: int = 50) -> Listing:
         text: part of a name or of a sentence, or the beginning of an artifact's id.
         limit: how many to list.
     """
+    _check_limit(limit)
     return found(record, text, limit)
 
 
@@ -109,9 +111,10 @@ def log(record: Record, ref: str, *, limit: int = 100) -> History:
     """Say who did what to it, when and why; oldest first.
 
     Args:
-        ref: a ref or a run.
+        ref: a ref, one version of it, a run or an artifact.
         limit: how many of the newest events to list.
     """
+    _check_limit(limit)
     return history(record, ref, limit)
 
 
@@ -135,6 +138,13 @@ def hide(record: Record, ref: str, *, because: str = "", restore: bool = False) 
     return RefHidden(ref=f"{version.ref.kind}:{version.ref.name}", is_hidden=not restore)
 
 
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise InvalidInputError(
+            f"a limit of {limit} lists nothing", fix="give --limit 1 or more, or leave it out"
+        )
+
+
 OPERATIONS = (
     Operation(
         function=show, command=("show",),
@@ -152,7 +162,10 @@ OPERATIONS = (
     Operation(function=impact, command=("impact",), examples=("tidemill impact data:flights@1",)),
     Operation(function=diff, command=("diff",),
               examples=("tidemill diff model:delay@1 model:delay@2",)),
-    Operation(function=log, command=("log",), examples=("tidemill log model:delay",)),
+    Operation(
+        function=log, command=("log",),
+        examples=("tidemill log model:delay", "tidemill log data:flights@2"),
+    ),
     Operation(
         function=hide, command=("rm",), role="maintainer",
         examples=('tidemill rm data:scratch --because "was a test"',),

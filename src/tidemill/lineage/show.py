@@ -90,7 +90,7 @@ def _shown_run(record: Record, run: Run) -> Shown:
         ("because", run.because),
         ("caused by", run.cause),
         ("within", f"run:{run.parent[-8:]}" if run.parent else ""),
-        ("with", spell_items(run.params)),
+        ("with", spell_items(run.params, is_whole=True)),
         ("code", short_id(run.code) if run.code else ""),
         ("environment", short_id(run.environment) if run.environment else ""),
         ("error", run.error),

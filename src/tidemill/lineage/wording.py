@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NEAR = timedelta(minutes=1)
 """Effective and recorded time that differ by less are one time to people."""
+CELL_CHARACTERS = 40
+"""Longest value in a cell of a list."""
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
 _WHOLE_ID = re.compile(rf"(?:{'|'.join(SCHEMES)}):[0-9a-f]{{64}}")
 
 
@@ -42,18 +45,31 @@ def spell_time(time: datetime) -> str:
     return time.strftime("%Y-%m-%d" if is_midnight else "%Y-%m-%d %H:%M:%S")
 
 
-def spell_items(items: Mapping[str, Scalar]) -> str:
-    """Return a mapping as `a=1, b=x`, ids shortened, empty texts left out.
+def spell_items(items: Mapping[str, Scalar], *, is_whole: bool = False) -> str:
+    """Return a mapping as `a=1, b=x`, ids and digests shortened, empty texts left out.
 
-    >>> spell_items({"rows": 1200, "report": "b3:" + "ab" * 32, "commit": ""})
+    Values that do not fit into a cell (JSON, texts over 40 characters) are left out too, unless the
+    whole is asked for.
+
+    >>> items = {"rows": 1200, "report": "b3:" + "ab" * 32, "commit": "", "places": '{"a": 1}'}
+    >>> spell_items(items)
     'rows=1,200, report=b3:abababababab'
+    >>> spell_items(items, is_whole=True)
+    'rows=1,200, report=b3:abababababab, places={"a": 1}'
     """
-    return ", ".join(f"{name}={_item(value)}" for name, value in items.items() if value != "")
+    spelled = ((name, _item(value)) for name, value in items.items() if value != "")
+    return ", ".join(f"{name}={text}" for name, text in spelled if is_whole or _is_short(text))
 
 
 def _item(value: Scalar) -> str:
     text = spell(value)
-    return short_id(text) if _WHOLE_ID.fullmatch(text) else text
+    if _WHOLE_ID.fullmatch(text):
+        return short_id(text)
+    return text[:12] if _DIGEST.fullmatch(text) else text
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= CELL_CHARACTERS and not text.startswith(("{", "[")) and "\n" not in text
 
 
 def ref_text(ref: RefName, project: str) -> str:
