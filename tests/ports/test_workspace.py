@@ -210,6 +210,23 @@ SECRETS = [
     ("server.pem", "x"),
     ("tls.key", "x"),
     ("credentials.json", "{}"),
+    *(
+        (name, "x")
+        for name in (
+            "prod.env",
+            ".npmrc",
+            ".pypirc",
+            ".git-credentials",
+            "service-account-7.json",
+            "infra/terraform.tfstate",
+            ".htpasswd",
+            ".streamlit/secrets.toml",
+            "kubeconfig",
+            ".netrc",
+        )
+    ),
+    ("db.py", "DB = 'postgresql://admin:" + "S3cr3tPassw0rd@db/prod'"),
+    ("db.py", "PASS" + "WORD = 'hunter2hunter2'"),
     ("a.py", "-----BEGIN RSA PRIVATE" + " KEY-----\nMIIE"),
     ("a.py", "key = '" + "AKIA" + "ABCDEFGHIJKLMN23" + "'"),
     ("a.py", f"x = 1\nAPI_TOKEN = '{RANDOM}'"),
@@ -218,6 +235,8 @@ SECRETS = [
 ]
 HARMLESS = [
     (".env.example", "TOKEN=change-me"),
+    ("secrets.py", "import os"),
+    ("environment.yml", "name: a"),
     ("credentials.py", "import os"),
     ("a.py", "token = tokens[index]\npassword = os.environ['DATABASE_PASSWORD_1']"),
     ("a.py", "SECRET = 'the quick brown fox jumps'"),

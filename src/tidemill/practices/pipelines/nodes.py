@@ -12,6 +12,7 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.ports.executor import StepOrder, Value
 from tidemill.practices.pipelines import memo
 from tidemill.practices.pipelines.outputs import Output
+from tidemill.practices.pipelines.parameters import refuse_secret
 from tidemill.practices.pipelines.spelling import HANDED_ON, Speller, shown
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ class Node:
         """Spell the arguments, and find the outputs of other steps among them.
 
         Raises:
-            InvalidInputError: one has no spelling, is too large, or is the path of a file.
+            InvalidInputError: one has no spelling, is too large, is the path of a file, or looks
+                like a secret.
         """
         for name, given in arguments.items():
             before = len(self.slots)
             spelled = Speller(f"{name} of step {self.step.name}", self._hand_on(name)).spell(given)
+            refuse_secret(f"{name} of step {self.step.name}", name, spelled)
             self.arguments[name] = spelled
             if isinstance(given, str):
                 self._refuse_path(name, given)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import InvalidInputError, UsageError
 from tidemill.core.times import parse_span, parse_time
+from tidemill.kernels.secret_text import is_secret_name, secret_text
 from tidemill.practices.pipelines.declare import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from tidemill.practices.pipelines.declare import Pipeline
 
@@ -25,6 +27,7 @@ def arguments_of(pipeline: Pipeline[..., Any], given: Mapping[str, object]) -> d
 
     Raises:
         UsageError: a parameter is unknown, missing, or does not fit its annotation.
+        InvalidInputError: one looks like a secret.
     """
     known = pipeline.signature.parameters
     wanted = {name.replace("-", "_"): value for name, value in given.items()}
@@ -44,7 +47,42 @@ def arguments_of(pipeline: Pipeline[..., Any], given: Mapping[str, object]) -> d
             option = f"--{name.replace('_', '-')}"
             kind = type_name(pipeline.annotations.get(name, "text")).upper()
             raise UsageError(f"pipeline {pipeline.name} needs {name}", fix=f"add {option} {kind}")
+    for name, value in found.items():
+        refuse_secret(f"{name} of pipeline {pipeline.name}", name, value)
     return found
+
+
+def refuse_secret(what: str, name: str, value: object) -> None:
+    """Refuse a parameter that looks like a secret by its name or its value: it would be recorded.
+
+    Raises:
+        InvalidInputError: it does; the message names it (`what`) and does not show its value.
+    """
+    told = ""
+    for of, text in _texts(name, value):
+        if is_secret_name(of):
+            told = "by its name"
+        elif found := secret_text(text.encode("utf-8", "replace")):
+            told = f"it {found.split(' ', 2)[2]}"  # without its line
+    if told:
+        raise InvalidInputError(
+            f"{what} looks like a secret ({told}); parameters are kept in the record",
+            fix="read it from the environment inside the step, with os.environ[...]",
+        )
+
+
+def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the texts that a value is made of with the name that each has; no empty ones."""
+    if isinstance(value, str | bytes):
+        text = value if isinstance(value, str) else value.decode("utf-8", "replace")
+        yield from [(name, text)] if text else []
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            is_tag = not isinstance(key, str) or key.startswith("$")
+            yield from _texts(name if is_tag else key, item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(name, item)
 
 
 def _listed(pipeline: Pipeline[..., Any]) -> str:

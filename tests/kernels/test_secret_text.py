@@ -1,0 +1,90 @@
+"""Which texts and names give a secret away, and which only speak of one."""
+
+import pytest
+
+from tidemill.kernels.secret_text import is_secret_name, secret_text
+
+R36 = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3gH6"
+"""Random text; the keys below are put together here so that this file holds none."""
+
+SECRETS = [
+    ("postgresql://admin:" + "S3cr3tPassw0rd@db.example.com/prod", "URL"),
+    ("u = 'https://me:" + "P@$$w0rd!x@host.org/a'".replace("@$$", "$$"), "URL"),
+    ("redis://:" + "hunter22@cache:6379/0", "URL"),
+    ("AI" + "za" + R36[:35], "Google"),
+    ("xox" + "b-1234567890-abcdefghij", "Slack"),
+    ("xox" + "p-1234567890-abcdefghij", "Slack"),
+    ("h" + f"f_{R36[:34]}", "Hugging Face"),
+    ("s" + f"k-{R36}", "API key"),
+    ("s" + f"k-proj-{R36}", "API key"),
+    ("s" + f"k-ant-api03-{R36}", "API key"),
+    ("g" + f"hp_{R36}", "GitHub"),
+    ("github" + f"_pat_11ABCDEFG0_{R36}", "GitHub"),
+    ("ey" + "JhbGciOiJIUzI1NiJ9.ey" + f"JzdWIiOiIxMjM0In0.{R36}", "web token"),
+    ("AK" + "IA" + "ABCDEFGHIJKLMN23", "AWS"),
+    ("-----BEGIN OPENSSH PRIVATE" + " KEY-----\nb3Bl", "private key"),
+    ("pass" + "word = 'hunter2hunter2'", "password"),
+    ("DB_PASS" + 'WORD: str = "correcthorse"', "password"),
+    ("connect(user='a', pass" + "word='mysecretpassword')", "password"),
+    ('{"dbPass' + 'word": "P@$$w0rd!"}', "password"),
+    ("pass" + "wd='password123'", "password"),
+    (f"x = 1\nAPI_TOKEN = '{R36}'", "gives random text"),
+]
+HARMLESS = [
+    "password = 'changeme'",
+    'password = "<password>"',
+    'password = "your-password-here"',
+    "password = '...........'",
+    "password = 'short'",
+    "password = '${DB_PASSWORD}'",
+    "password = f'{name}-{suffix}'",
+    "password = os.environ['DATABASE_PASSWORD_1']",
+    "password = getpass.getpass('Password of the database: ')",
+    "if password == 'something-to-compare':",
+    "password_file = '/run/keys/database'",
+    "password = '/run/keys/database'",
+    "PASSWORD = 'password_confirmation_field'",
+    "password='test-password'",
+    "f'postgresql://{user}:{password}@{host}/db'",
+    "postgresql://user:password@localhost/db",
+    "https://user:pass@host",
+    "postgres://postgres:postgres@localhost:5432/test",
+    "http://localhost:8000/a@b",
+    "https://example.org/a:b@c",
+    "uses sk-learn-style-estimators-with-many-words",
+    "hf_hub_download(repo_id, filename)",
+    "ghp_" + "x" * 36,
+    "sk-" + "X" * 30 + "1",
+    "eyJ is how base64 of a brace begins",
+    "tokens = tokenizer.encode(text, max_tokens=4096)",
+    "b3:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+]
+
+
+@pytest.mark.parametrize(("text", "what"), SECRETS)
+def test_a_secret_is_told_with_its_line_and_never_shown(text, what) -> None:
+    for placed in (text, f"# one\n# two\n{text}\n"):
+        told = secret_text(placed.encode())
+        assert what in told
+        assert told.startswith("line ")
+        assert R36[:8] not in told
+    assert told.startswith("line 3" if "\nAPI" not in text else "line 4")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_only_speaks_of_a_secret_is_none(text) -> None:
+    assert secret_text(text.encode()) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("password", True), ("db_password", True), ("PASSWD", True), ("client-secret", True),
+        ("token", True), ("hf_token", True), ("api_key", True), ("apiKey", True),
+        ("aws_secret_access_key", True), ("credentials", True), ("private_key", True),
+        ("key", False), ("max_tokens", False), ("tokenizer", False), ("n_tokens", False),
+        ("until", False), ("primary_key", False), ("secretary", False), ("password_length", False),
+    ],
+)  # fmt: skip
+def test_a_name_is_a_secrets_by_its_last_words(name, is_secret) -> None:
+    assert is_secret_name(name) is is_secret
