@@ -73,8 +73,9 @@ def _actor_fields(alias: str) -> dict[str, Column]:
 
 
 def _artifact(row: Row) -> Artifact:
+    inline = row[4].encode() if isinstance(row[4], str) else row[4]  # by a foreign tool
     return Artifact(
-        id=row[0], kind=row[1], size_bytes=row[2], manifest=row[3], inline=row[4],
+        id=row[0], kind=row[1], size_bytes=row[2], manifest=row[3], inline=inline,
         summary=_mapping(row[5]),
     )  # fmt: skip
 

@@ -117,6 +117,20 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
     return AliasMove(move=move, is_new=True)
 
 
+def check_alias(alias: str) -> None:
+    """Check that a word can be an alias.
+
+    Raises:
+        InvalidInputError: as a selector it would be read as something else.
+    """
+    if not is_alias(alias):
+        raise InvalidInputError(
+            f"{alias!r} cannot be an alias: @{alias} would not find it, or find something else too",
+            fix="use a word like champion: letters, digits, - and _; a number, a date, or only"
+            " 0-9 and a-f are read as such",
+        )
+
+
 def _last_move(record: Record, ref: RefName, alias: str) -> Move:
     where = (Where("ref", "=", str(ref)), Where("alias", "=", alias))
     order = (Order("recorded_at", descending=True),)
@@ -124,12 +138,7 @@ def _last_move(record: Record, ref: RefName, alias: str) -> Move:
 
 
 def _alias_now(record: Record, version: Version, alias: str) -> int | None:
-    if not is_alias(alias):
-        raise InvalidInputError(
-            f"{alias!r} cannot be an alias: @{alias} would not find it, or find something else too",
-            fix="use a word like champion: letters, digits, - and _; a number, a date, or only"
-            " 0-9 and a-f are read as such",
-        )
+    check_alias(alias)
     ref = find_ref(record, version.ref)
     return ref.aliases.get(alias) if ref else None
 

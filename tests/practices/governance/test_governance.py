@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
+from tidemill.core.errors import CorruptError, InvalidInputError, NotAllowedError, NotFoundError
 from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import move_alias, resolve
@@ -43,14 +43,31 @@ def test_a_policy_is_set_shown_and_judged(record, version) -> None:
     assert move_alias(record, version, "champion", because="now").move.number == 1
 
 
-def test_a_policy_needs_a_ref_and_a_reason(record, version) -> None:
+def test_a_policy_needs_a_ref_an_alias_and_a_reason(record, version) -> None:
     with pytest.raises(NotFoundError):
         set_policy(record, "model:nothing", "champion", because="x")
     with pytest.raises(InvalidInputError, match="needs a reason"):
         set_policy(record, "model:delay.one", "champion", because=" ")
     with pytest.raises(InvalidInputError, match="approvals"):
         set_policy(record, "model:delay.one", "champion", approvals=-1, because="x")
+    with pytest.raises(InvalidInputError, match="cannot be an alias"):
+        set_policy(record, "model:delay.one", "2013-01-01", because="x")
     assert "no policy was set" in str(show_policy(record))
+
+
+def test_a_policy_edited_in_the_database_lets_nothing_through(record, version) -> None:
+    set_policy(record, "model:delay.one", "champion", approvals=2, because="safety")
+    file = record.ports.workspace.root / ".tidemill" / "ledger.db"
+    with sqlite3.connect(file) as connection:
+        changed = connection.execute(
+            "UPDATE artifact SET inline = replace(inline, '\"approvals\":2', '\"approvals\":0')"
+            " WHERE kind = 'policy'"
+        ).rowcount
+    connection.close()
+    assert changed == 1
+    with pytest.raises(CorruptError, match="the bytes of policy"):
+        move_alias(record, version, "champion", because="now")
+    assert [p.where.split(" b3:")[0] for p in verify_audit(record).problems] == ["artifact policy"]
 
 
 def test_an_approval_needs_a_version_and_a_reason(record, version) -> None:

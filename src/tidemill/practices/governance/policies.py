@@ -15,7 +15,7 @@ from tidemill.core.ref import Ref, RefName, Version
 from tidemill.core.text import table
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
 from tidemill.lineage.policies import approval_key, policy_ref
-from tidemill.lineage.refs import resolve
+from tidemill.lineage.refs import check_alias, resolve
 from tidemill.lineage.writing import find_ref, newest_version, opened
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ def put_policy(
 
     Raises:
         NotFoundError: there is no such ref.
-        InvalidInputError: no reason, or fewer than no approvals.
+        InvalidInputError: no reason, fewer than no approvals, or what cannot be an alias.
     """
+    check_alias(policy.alias)
     name = f"{ref.kind}:{ref.name}"
     if find_ref(record, ref) is None:
         raise NotFoundError(f"there is no {name}", fix=f"tidemill list {ref.kind}")
