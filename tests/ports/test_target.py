@@ -107,6 +107,7 @@ def test_requests_wait_while_an_adopted_server_is_killed_and_replaced(folder) ->
     target.start()
     until(lambda: target.status("delay").process == before.process)
     os.kill(before.process, signal.SIGKILL)
+    until(lambda: not lives(before.process))  # what it had accepted dies with it
     assert version_that_answers(before.address) == "1.0"
     until(lambda: target.status("delay").process not in (0, before.process))
 
