@@ -139,9 +139,9 @@ def month_of(project: tm.Project, place: int) -> Month:
         served_low=auc.low,
         served_high=auc.high,
         alarms=len(alarm_days),
-        retrainings=sum(bool(d.candidate) for d in happened),
+        retrainings=sum(bool(d.champion) for d in happened),
         promotions=sum(d.promoted for d in happened),
-        refusals=sum(bool(d.candidate) and not d.promoted for d in happened),
+        refusals=sum(bool(d.champion) and not d.promoted for d in happened),
     )
 
 
