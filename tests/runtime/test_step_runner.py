@@ -53,6 +53,17 @@ def measures() -> float:
 @step
 def large() -> int:
     return len(bytearray(200_000_000))
+
+@step
+def declares_a_frame() -> pl.DataFrame:
+    return 7
+
+@step
+def deep() -> int:
+    return inner({})
+
+def inner(given: dict) -> int:
+    return given["nothing"]
 """
 
 
@@ -106,6 +117,22 @@ def test_the_annotation_decides_which_frame_a_step_gets(place) -> None:
 def test_every_kind_of_parameter_arrives(place) -> None:
     arguments = {"first": 1, "rest": {"$tuple": [2, 3]}, "last": 4, "named": {"a": 5, "b": 6}}
     assert result(place, order("many", **arguments)) == [1, [2, 3], 4, ["a", "b"]]
+
+
+def test_plain_data_from_a_step_that_declares_a_frame_is_that_step_s_fault(place) -> None:
+    outcome = place[0].run(order("declares_a_frame"))
+    assert outcome.state == "failed"
+    assert "declares_a_frame declares DataFrame" in outcome.error
+    assert "int: 7" in outcome.error
+
+
+def test_a_failure_prints_the_way_through_the_user_s_own_code(place, capfd) -> None:
+    outcome = place[0].run(order("deep"))
+    told = capfd.readouterr().err.splitlines()
+    assert [line.split(" in ")[1] for line in told] == [
+        "deep: return inner({})", 'inner: return given["nothing"]',
+    ]  # fmt: skip
+    assert outcome.where in told[-1]
 
 
 def test_figures_come_with_the_outcome(place) -> None:

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 import traceback
+import typing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ class StepRunner:
             values = self._call(function, order, figures)
         except BaseException as raised:  # noqa: BLE001 - the outermost loop of the worker
             error, where = _told(raised), self._where(raised)
+            self._trace(raised)
         return StepOutcome(
             order=order.order, state="failed" if error else "done", values=values,
             figures=tuple(figures), error=error, where=where, wall_s=time.perf_counter() - start,
@@ -86,9 +88,11 @@ class StepRunner:
         finally:
             active_figures.reset(of_figures)
             active_step.reset(of_step)
+        parts = _parts(order, result)
+        _require_declared(order, annotations_of(function).get("return"), parts)
         return tuple(
             codecs.store(self._objects, value, f"{name} of step {order.qualname}")
-            for name, value in _parts(order, result)
+            for name, value in parts
         )
 
     def _found(self, order: StepOrder) -> Callable[..., Any]:
@@ -127,14 +131,28 @@ class StepRunner:
 
     def _where(self, raised: BaseException) -> str:
         """Return file and line in the user's own code where it went wrong; the innermost."""
-        where = ""
         if isinstance(raised, SyntaxError) and raised.filename:
             return f"{_short(Path(raised.filename), self._folder)}:{raised.lineno}"
-        for frame in traceback.extract_tb(raised.__traceback__):
-            path = Path(frame.filename)
-            if path.is_relative_to(self._folder) and "site-packages" not in path.parts:
-                where = f"{_short(path, self._folder)}:{frame.lineno}"
-        return where
+        own = self._own_frames(raised)
+        return f"{_short(Path(own[-1].filename), self._folder)}:{own[-1].lineno}" if own else ""
+
+    def _trace(self, raised: BaseException) -> None:
+        """Print the way through the user's own code, where there is more than one place."""
+        own = self._own_frames(raised)
+        if len(own) < 2:
+            return
+        for frame in own:
+            place = f"{_short(Path(frame.filename), self._folder)}:{frame.lineno}"
+            sys.stderr.write(f"  {place} in {frame.name}: {frame.line}\n")
+        sys.stderr.flush()
+
+    def _own_frames(self, raised: BaseException) -> list[traceback.FrameSummary]:
+        return [
+            frame
+            for frame in traceback.extract_tb(raised.__traceback__)
+            if Path(frame.filename).is_relative_to(self._folder)
+            and "site-packages" not in Path(frame.filename).parts
+        ]
 
 
 class _SeedNumpy(importlib.abc.MetaPathFinder):
@@ -170,6 +188,26 @@ def _parts(order: StepOrder, result: object) -> list[tuple[str, object]]:
             fix="return as many values as its annotation says",
         )
     return list(zip(order.outputs, result, strict=True))
+
+
+_PLAIN = (int, float, str, bool, bytes, list, dict, tuple, set, type(None))
+
+
+def _require_declared(
+    order: StepOrder, declared: object, parts: Sequence[tuple[str, object]]
+) -> None:
+    """Raise where plain data came out of a step that declares something else: a frame, a model."""
+    kinds = typing.get_args(declared) if len(parts) > 1 else (declared,)
+    for (name, value), kind in zip(parts, kinds, strict=False):
+        is_class = isinstance(kind, type) and not typing.get_args(kind)
+        if is_class and kind not in (*_PLAIN, object) and isinstance(value, _PLAIN):
+            if isinstance(value, kind):
+                continue
+            raise InvalidInputError(
+                f"step {order.qualname} declares {kind.__name__} and {name} is "
+                f"{type(value).__name__}: {value!r:.60}",
+                fix="return what its annotation says, or correct the annotation",
+            )
 
 
 def _told(raised: BaseException) -> str:
