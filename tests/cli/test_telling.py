@@ -68,3 +68,5 @@ def test_a_closed_stream_never_stops_the_work(time_of) -> None:
     time_of["s"] = 1.0
     tell.progress("reading")
     tell.line("done")
+    assert stream.closed
+    assert not tell.is_cancelled

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.lineage.record import Record
+
+
+class Operating(Protocol):
+    """What has operations as methods: a project."""
+
+    def operation(self, name: str) -> Callable[..., Any]:
+        """Return an operation by its name, without its record."""
+        ...
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,6 +28,7 @@ class method(Generic[P, R]):  # noqa: N801 - reads like `property`
     def __init__(self, function: Callable[Concatenate[Record, P], R]) -> None:
         self._function = function
 
-    def __get__(self, project: object, owner: type | None = None) -> Callable[P, R]:
-        """Return the operation without its record; `Project` binds it when it is called."""
-        raise NotImplementedError
+    def __get__(self, project: Operating, owner: type | None = None) -> Callable[P, R]:
+        """Return the operation without its record, authorised when it is called."""
+        bound: Callable[P, R] = project.operation(self._function.__name__)
+        return bound

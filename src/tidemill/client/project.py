@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tidemill.core.operation import Operation
     from tidemill.dispatch.call import RoleOf
     from tidemill.lineage.record import Record
 
@@ -71,22 +70,27 @@ class Project(Methods):
     def __repr__(self) -> str:
         return f"project {self.name} in {self._record.ports.workspace.root}"
 
+    def operation(self, name: str) -> Callable[..., Any]:
+        """Return an operation by its name, bound to this record and authorised when called.
+
+        Raises:
+            UsageError: there is no such operation; names the closest.
+        """
+        found = operation_named(name)
+
+        def method(*arguments: object, **options: object) -> object:
+            given = with_times(found, options)
+            return call(self._record, found, arguments, given, role_of=self._role_of)
+
+        return described(method, found.function)
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
             if name.startswith("_"):
                 raise AttributeError(name)
             try:
-                operation = operation_named(name)
+                return self.operation(name)
             except UsageError as error:
                 message = f"{error.what}; {error.fix}"
                 raise AttributeError(message, name=name, obj=self) from None
-
-            def method(*arguments: object, **options: object) -> object:
-                return self._call(operation, *arguments, **options)
-
-            return described(method, operation.function)
-
-        def _call(self, operation: Operation, *arguments: object, **options: object) -> object:
-            options = with_times(operation, options)
-            return call(self._record, operation, arguments, options, role_of=self._role_of)

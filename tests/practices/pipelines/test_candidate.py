@@ -14,8 +14,6 @@ from tidemill.lineage.refs import resolve
 from tidemill.practices.pipelines.plan import Plan
 from tidemill.practices.versioning.registry import load_model
 
-pytest.importorskip("lightgbm")
-
 TRAINING = """
 import numpy as np
 import polars as pl
