@@ -87,3 +87,14 @@ def test_an_artifact_that_is_gone_while_a_version_names_it_is_told(record, thing
     _, _, (one, _) = things
     tamper(record, "DELETE FROM artifact WHERE node = (SELECT id FROM node WHERE name = ?)", one.id)
     assert [text for text in problems(record) if "is missing" in text and one.id in text]
+
+
+def test_bytes_that_are_gone_are_told_however_often_one_looks(record, things) -> None:
+    (value, _), (folder, _), _ = things
+    tamper(record, SET.format("inline"), None, value.id)
+    record.ports.objects.delete([folder.manifest])
+    for _ in range(2):
+        assert sorted(problems(record)) == [
+            f"artifact code {folder.id}: has no bytes any more, and no removal is journaled",
+            f"artifact policy {value.id}: has no bytes any more, and no removal is journaled",
+        ]

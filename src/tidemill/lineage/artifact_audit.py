@@ -63,15 +63,13 @@ def _wrong_bytes(objects: ObjectStore, artifact: Artifact) -> str:
     if artifact.inline is not None:
         is_right = is_content_of(artifact.id, artifact.inline)
         return "" if is_right else "has other bytes than its id is the digest of"
-    if artifact.manifest is None:
-        return ""
+    if artifact.manifest is None or not objects.has([artifact.manifest]):
+        return "has no bytes any more, and no removal is journaled"
     if artifact.id.startswith("b3:"):
         is_right = str(artifact.manifest) == artifact.id
         return "" if is_right else "points at other bytes than its id is the digest of"
     try:
         data = b"".join(objects.get(artifact.manifest))
-    except NotFoundError:
-        return ""
-    except CorruptError as error:
+    except (NotFoundError, CorruptError) as error:
         return error.what
     return "" if is_content_of(artifact.id, data) else "has the manifest of another artifact"

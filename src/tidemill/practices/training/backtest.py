@@ -18,6 +18,7 @@ from tidemill.lineage.refs import resolve
 from tidemill.practices.monitoring.outputs import output_array, output_names
 from tidemill.practices.monitoring.quality import day_codes
 from tidemill.practices.training.compared_rows import answers_of, window_rows
+from tidemill.practices.training.comparison import learned_until
 from tidemill.practices.versioning.registry import load_model
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tidemill.core.ref import Version
     from tidemill.core.task import Task
+    from tidemill.core.times import Window
     from tidemill.lineage.record import Record
 
 
@@ -46,6 +49,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     rows: int
     days: int
+    note: str = ""
+    """Whether the version may have learned from these rows: then its figure is flattered."""
 
     def __str__(self) -> str:
         drawn = table(
@@ -53,7 +58,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
             [[self.window, f"{self.served:.4f}", f"{self.other:.4f}", f"{self.gain:+.4f}",
               f"{self.low:+.4f} to {self.high:+.4f}"]],
         )  # fmt: skip
-        return f"{drawn}\n{self.metric} on {self.rows:,} labelled rows of {self.days} days"
+        told = f"{drawn}\n{self.metric} on {self.rows:,} labelled rows of {self.days} days"
+        return f"{told}\nnote: {self.note}" if self.note else told
 
     __repr__ = __str__
 
@@ -85,8 +91,15 @@ def backtest(record: Record, model: str, *, window: str, deployment: str, at: da
     return Backtest(
         model=str(version), window=str(span), metric=found.metric, served=found.challenger,
         other=found.champion, gain=found.gain, low=found.low, high=found.high, rows=found.rows,
-        days=found.blocks,
+        days=found.blocks, note=_in_sample(record, version, span),
     )  # fmt: skip
+
+
+def _in_sample(record: Record, version: Version, window: Window) -> str:
+    until = learned_until(record, version)
+    if until is None or until <= window.start:
+        return ""
+    return f"{version} may have learned from these rows: its data go on until {until:%Y-%m-%d}"
 
 
 def _served(task: Task, frame: pl.DataFrame, outputs: list[str]) -> NDArray[np.float64]:

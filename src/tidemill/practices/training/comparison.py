@@ -99,6 +99,8 @@ def compare(
     )
     span, moment = parse_window(window), record.moment(at)
     _require_unseen(record, ours, span)
+    if learned_until(record, theirs) is not None:  # a champion made elsewhere tells no time
+        _require_unseen(record, theirs, span)
     served = deployment or theirs.ref.name
     collect_if_over(record, served, span, moment)
     model = load_model(record, str(ours))
