@@ -159,7 +159,7 @@ def test_a_column_that_begins_late_in_json_lines_is_not_lost(tmp_path) -> None:
 
 
 TEXTS = [
-    ("a,b\n1,2\n3,4\nx,5\n", r"t\.csv line 4, column 'a': 'x' is no i64"),
+    ("a,b\n1,2\n3,4\nx,5\n", r"t\.csv line 4, column 'a': 'x' is no whole number"),
     ("a,b\n1,2\n3,4\n5,6,7\n", r"t\.csv line 4 has 3 fields, the header has 2"),
     ("a,b\n1,2\n3,4\n5\n", r"t\.csv line 4 has 1 fields, the header has 2"),
     ("a,b\n1,2\n\n5,6\n", r"t\.csv line 3 has [01] fields, the header has 2"),
@@ -192,7 +192,7 @@ def test_text_that_is_not_utf8_is_told_by_line_and_how_to_convert_it(sources, tm
 
 
 LINES = [
-    ('{"a":1}\n{"a":2}\n{"a":"q"}\n', r"t\.jsonl line 3, column 'a': 'q' is no Int64"),
+    ('{"a":1}\n{"a":2}\n{"a":"q"}\n', r"t\.jsonl line 3, column 'a': 'q' is no whole number"),
     ('{"a":1}\n{"a":2\n', r"t\.jsonl line 2 is not JSON"),
     ("[1,2]\n", r"t\.jsonl line 1: a row must be an object"),
 ]

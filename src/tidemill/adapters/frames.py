@@ -11,6 +11,8 @@ from tidemill.core.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tidemill.ports.source import Unread
+
 _PLAIN_KINDS = "iufbM"
 """NumPy kinds that Polars takes as they are: integers, floats, booleans, times without a zone."""
 
@@ -23,8 +25,10 @@ class FrameSource:
         frame: pl.DataFrame | pl.LazyFrame,
         schema: Mapping[str, pl.DataType],
         batch_rows: int,
+        unread: Unread | None = None,
     ) -> None:
         self._frame, self._schema, self._batch_rows = frame, schema, batch_rows
+        self._unread = unread
 
     @property
     def name(self) -> str:
@@ -37,10 +41,11 @@ class FrameSource:
         Raises:
             InvalidInputError: a lazy frame fails, or a value does not fit its declared type.
         """
-        is_empty = True
+        is_empty, rows = True, 0
         for batch in self._slices():
             is_empty = False
-            yield cast(batch, self._schema, self.name)
+            yield cast_rows(batch, self._schema, self.name, self._unread, rows)
+            rows += batch.height
         if is_empty:
             yield cast(pl.DataFrame(schema=self._frame.collect_schema()), self._schema, self.name)
 
@@ -74,6 +79,48 @@ def cast(batch: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> p
     Raises:
         InvalidInputError: a value does not fit; names the column and the value.
     """
+    return _cast(batch, schema, name, None)
+
+
+def cast_rows(
+    batch: pl.DataFrame,
+    schema: Mapping[str, pl.DataType],
+    name: str,
+    unread: Unread | None,
+    rows_before: int,
+) -> pl.DataFrame:
+    """Return a batch as `cast` does; a value that does not fit is told and becomes a null."""
+    if unread is None:
+        return _cast(batch, schema, name, None)
+    found: list[pl.DataFrame] = []
+    kept = _cast(batch, schema, name, found)
+    if found:
+        unread(pl.concat(found).with_columns(pl.col("row") + rows_before + 1))
+    return kept
+
+
+UNREAD_SCHEMA = pl.Schema({"row": pl.Int64, "rule": pl.String, "text": pl.String})
+"""Columns of rows that cannot be read, as `ports/source.py` says them."""
+
+
+def unread_cells(column: str, given: pl.Series, bad: pl.Series) -> pl.DataFrame:
+    """Return the bad cells of a column as rows of `UNREAD_SCHEMA`, numbered from 0."""
+    texts = [str(value)[:_MOST_TEXT] for value in given.filter(bad)]
+    rule = [f"{column}.type"] * len(texts)
+    return pl.DataFrame({"row": bad.arg_true(), "rule": rule, "text": texts}, schema=UNREAD_SCHEMA)
+
+
+def spelled(kind: object) -> str:
+    """Return a type in the words of a contract: Int64 is a whole number (int)."""
+    return _WORDS.get(kind) or _WORDS.get(_ERROR_WORDS.get(str(kind)), str(kind))
+
+
+def _cast(
+    batch: pl.DataFrame,
+    schema: Mapping[str, pl.DataType],
+    name: str,
+    found: list[pl.DataFrame] | None,
+) -> pl.DataFrame:
     for column, wanted in schema.items():
         if column not in batch.columns or batch.schema[column] == wanted:
             continue
@@ -84,22 +131,30 @@ def cast(batch: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> p
         )
         if kept is not None and _can_lose(given.dtype, wanted):
             bad = bad | (kept.cast(pl.Float64) != given.cast(pl.Float64)).fill_null(value=False)
-        if bad.any() or kept is None:
+        if kept is None or (bad.any() and found is None):
             values = given.filter(bad)
-            shown = f": {values[0]!r}" if values.len() else f" ({given.dtype})"
+            shown = f": {values[0]!r}" if values.len() else f" (it is {spelled(given.dtype)})"
             raise InvalidInputError(
-                f"{name}: column {column!r} has a value that is no {_WORDS.get(wanted, wanted)}"
-                f"{shown}",
+                f"{name}: column {column!r} has a value that is no {spelled(wanted)}{shown}",
                 fix=f"correct the value, or declare another type for {column!r}",
             )
+        if found is not None and bad.any():
+            found.append(unread_cells(column, given, bad))
+            kept = kept.set(bad, None)
         batch = batch.with_columns(kept)
     return batch
 
 
+_MOST_TEXT = 200
 _WORDS: dict[Any, str] = {
     pl.Int64: "whole number (int)", pl.Float64: "number (float)", pl.String: "text (str)",
     pl.Boolean: "truth value (bool)", pl.Date: "date", pl.Datetime("us", "UTC"): "time (datetime)",
 }  # fmt: skip
+_ERROR_WORDS: dict[str, Any] = {
+    "i64": pl.Int64, "f64": pl.Float64, "str": pl.String, "bool": pl.Boolean, "date": pl.Date,
+    "datetime[\u03bcs]": pl.Datetime("us", "UTC"),
+}  # fmt: skip
+"""How Polars spells types in its errors."""
 
 
 def _converted(given: pl.Series, wanted: pl.DataType) -> pl.Series | None:

@@ -16,12 +16,14 @@ from typing import cast as cast_type
 import msgspec
 import polars as pl
 
-from tidemill.adapters import text_faults
-from tidemill.adapters.frames import cast, collected, first_line
+from tidemill.adapters import text_faults, unread_text
+from tidemill.adapters.frames import cast, cast_rows, collected, first_line, spelled
 from tidemill.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tidemill.ports.source import Unread
 
 Kind = Literal["csv", "tsv", "parquet", "jsonl", "arrow"]
 
@@ -30,17 +32,22 @@ _KINDS: dict[str, Kind] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
 }  # fmt: skip
 _MAGIC: dict[Kind, bytes] = {"parquet": b"PAR1", "arrow": b"ARROW1"}
+_UNPACKED_BY = {".zst": "zstd -d", ".bz2": "bunzip2 -k", ".xz": "xz -dk", ".lz4": "lz4 -d"}
 _SEPARATOR = {"csv": ",", "tsv": "\t"}
 _DATE_ROWS = 100
 _READABLE = "CSV (.csv, .csv.gz, .zip of one), Parquet, JSON lines (.jsonl) and Arrow (.arrow)"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read: declared types, rows that decide the others, most rows of a batch."""
+    """How to read: declared types, rows that decide the others, most rows of a batch.
+
+    `unread` is told of rows that do not fit; None: they are errors.
+    """
 
     schema: Mapping[str, pl.DataType]
     infer_rows: int
     batch_rows: int
+    unread: Unread | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +77,16 @@ class FileSource:
             InvalidInputError: it cannot be read; names file, line or column.
         """
         expected: pl.Schema | None = None
+        done = 0
         for path in self._files:
             with _plain(path) as file:
                 frame, schema = _scan(file, self._reading, expected)
                 if expected is not None and schema != expected:
                     raise _unlike(file, self._files[0].name, schema, expected)
                 expected = schema
-                yield from _rows(file, frame, schema, self._reading)
+                for batch in _rows(file, frame, self._reading, done):
+                    done += batch.height
+                    yield batch
 
 
 def _files(path: Path) -> list[Path]:
@@ -101,6 +111,12 @@ def _kind(path: Path) -> Kind:
         return "csv"
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
+    if suffixes[-1:] and suffixes[-1] in _UNPACKED_BY:
+        raise InvalidInputError(
+            f"{path.name} is compressed in a way that is not read here",
+            fix=f"{_UNPACKED_BY[suffixes[-1]]} {path.name}, and give what comes out, or pack it"
+            " with gzip",
+        )
     kind = _KINDS.get(suffixes[-1]) if suffixes else None
     if kind is None or (path.suffix.lower() == ".gz" and kind in _MAGIC):
         raise InvalidInputError(
@@ -215,24 +231,75 @@ def _scan_json(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int
 
 
 def _rows(
-    file: _File, frame: pl.LazyFrame, schema: pl.Schema, reading: Reading
+    file: _File, frame: pl.LazyFrame, reading: Reading, rows_before: int
 ) -> Iterator[pl.DataFrame]:
-    is_empty, is_checked = True, file.kind not in _SEPARATOR
+    """Yield a file's rows: as they are typed, and from the first fault on with what is unread."""
+    schema, done = frame.collect_schema(), 0
+    try:
+        for batch in _typed(file, frame, reading):
+            yield cast_rows(batch, reading.schema, file.name, reading.unread, rows_before + done)
+            done += batch.height
+    except _FaultError as fault:
+        if reading.unread is None or not _is_tolerated(file, fault.origin):
+            raise _explained(file, fault.origin, schema) from fault.origin
+    else:
+        if not done:
+            yield cast(pl.DataFrame(schema=schema), reading.schema, file.name)
+        return
+    try:
+        yield from _tolerated(file, schema, reading, (done, rows_before))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _explained(file, error, schema) from error
+
+
+class _FaultError(Exception):
+    """A file cannot be read on; `origin` says why."""
+
+    def __init__(self, origin: Exception) -> None:
+        super().__init__(str(origin))
+        self.origin = origin
+
+
+def _typed(file: _File, frame: pl.LazyFrame, reading: Reading) -> Iterator[pl.DataFrame]:
+    is_checked = file.kind not in _SEPARATOR
     try:
         for batch in collected(frame, reading.batch_rows):
-            is_empty = False
             if not is_checked and batch[:, -1].null_count():
                 # Polars takes missing fields at the end of a row for nulls
                 text_faults.check_rows(file.path, file.name, _SEPARATOR[file.kind])
                 is_checked = True
-            yield cast(batch, reading.schema, file.name)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _explained(file, error, schema) from error
-    if is_empty:
-        yield cast(pl.DataFrame(schema=schema), reading.schema, file.name)
+            yield batch
+    except (pl.exceptions.PolarsError, OSError, text_faults.RaggedError) as error:
+        raise _FaultError(error) from error
+
+
+def _is_tolerated(file: _File, error: Exception) -> bool:
+    if file.kind == "jsonl":
+        return isinstance(error, pl.exceptions.ComputeError)
+    return file.kind in _SEPARATOR and text_faults.is_unread(error)
+
+
+def _tolerated(
+    file: _File, schema: pl.Schema, reading: Reading, done: tuple[int, int]
+) -> Iterator[pl.DataFrame]:
+    rows_done, rows_before = done
+    faulty = unread_text.Faulty(
+        path=file.path, name=file.name, schema=schema, declared=frozenset(reading.schema),
+        done=rows_done, batch_rows=reading.batch_rows,
+    )  # fmt: skip
+    if file.kind == "jsonl":
+        found = unread_text.json_rows(faulty)
+    else:
+        found = unread_text.csv_rows(faulty, _SEPARATOR[file.kind])
+    for batch, told in found:
+        if reading.unread is not None and told.height:
+            reading.unread(told.with_columns(pl.col("row") + rows_before))
+        yield batch
 
 
 def _explained(file: _File, error: Exception, schema: pl.Schema | None = None) -> InvalidInputError:
+    if isinstance(error, InvalidInputError):
+        return error
     if file.kind in _SEPARATOR:
         found = text_faults.csv_fault(file.path, file.name, _SEPARATOR[file.kind], error)
     elif file.kind == "jsonl":
@@ -251,7 +318,8 @@ def _unreadable(file: _File, why: str) -> InvalidInputError:
 
 def _unlike(file: _File, first: str, schema: pl.Schema, expected: pl.Schema) -> InvalidInputError:
     rows = [
-        f"{name}: {expected.get(name, 'absent')} in {first}, {schema.get(name, 'absent')} here"
+        f"{name}: {spelled(expected.get(name, 'absent'))} in {first},"
+        f" {spelled(schema.get(name, 'absent'))} here"
         for name in [*expected, *(name for name in schema if name not in expected)]
         if expected.get(name) != schema.get(name)
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from tidemill.adapters.frames import spelled
 from tidemill.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -32,6 +33,19 @@ _PYTHON_TYPES: tuple[tuple[type[pl.DataType], tuple[type, ...]], ...] = (
     (pl.Int64, (int,)),
     (pl.Float64, (int, float)),
 )
+
+
+class RaggedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row with too few or too many fields: its number from 1, its line, and what it says."""
+
+    row: int
+    line: int
+    fields: int
+    text: str
+
+
+class RaggedError(InvalidInputError):
+    """A row has fewer or more fields than the header."""
 
 
 def check_header(path: Path, name: str, separator: str) -> None:
@@ -54,34 +68,50 @@ def check_header(path: Path, name: str, separator: str) -> None:
 
 
 def check_rows(path: Path, name: str, separator: str) -> None:
-    """Raise InvalidInputError at the first row with fewer or more fields than the header.
+    """Raise InvalidInputError at the first row with fewer or more fields than the header."""
+    for row in ragged_rows(path, separator):
+        raise _ragged(name, row, _wanted_fields(path, separator))
+
+
+def ragged_rows(path: Path, separator: str) -> Iterator[RaggedRow]:
+    """Yield the rows with fewer or more fields than the header.
 
     Without quotes that is a count of separators, a line at a time but vectorized; else parsed.
     """
-    lines = pl.scan_csv(
-        path, separator="\x01", quote_char=None, has_header=False, new_columns=["line"],
-        infer_schema=False, glob=False, missing_columns="insert", empty_string_is_null=False,
-    ).select(
-        fields=pl.col("line").str.count_matches(separator, literal=True) + 1,
-        is_quoted=pl.col("line").str.contains('"', literal=True),
-    )  # fmt: skip
-    wanted = lines.select("fields").head(1).collect().item()
+    wanted = _wanted_fields(path, separator)
+    lines = _lines(path).with_row_index("row")
     odd = (
-        lines.with_row_index("row")
-        .filter((pl.col("fields").fill_null(0) != wanted) | pl.col("is_quoted"))
-        .head(1)
+        lines.with_columns(
+            fields=(pl.col("line").str.count_matches(separator, literal=True) + 1).fill_null(0),
+            is_quoted=pl.col("line").str.contains('"', literal=True).fill_null(value=False),
+        )
+        .filter((pl.col("fields") != wanted) | pl.col("is_quoted"))
         .collect(engine="streaming")
     )
-    if not len(odd):
+    if not odd["is_quoted"].any():
+        for row, line, fields, _ in odd.iter_rows():
+            yield RaggedRow(row=row, line=row + 1, fields=fields, text=line or "")
         return
-    if not odd["is_quoted"][0]:
-        raise _ragged(name, odd["row"][0] + 1, odd["fields"][0] or 0, wanted)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, delimiter=separator)
-        header = len(next(rows))
-        for row in rows:
-            if len(row) != header:
-                raise _ragged(name, rows.line_num, len(row), header)
+        next(rows)
+        for number, cells in enumerate(rows, 1):
+            if len(cells) != wanted:
+                yield RaggedRow(
+                    row=number, line=rows.line_num, fields=len(cells), text=separator.join(cells)
+                )
+
+
+def _lines(path: Path) -> pl.LazyFrame:
+    return pl.scan_csv(
+        path, separator="\x01", quote_char=None, has_header=False, new_columns=["line"],
+        infer_schema=False, glob=False, missing_columns="insert", empty_string_is_null=False,
+    )  # fmt: skip
+
+
+def _wanted_fields(path: Path, separator: str) -> int:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return len(next(csv.reader(file, delimiter=separator)))
 
 
 def csv_fault(path: Path, name: str, separator: str, error: Exception) -> InvalidInputError | None:
@@ -96,7 +126,27 @@ def csv_fault(path: Path, name: str, separator: str, error: Exception) -> Invali
             return ragged
     if found := _NO_TYPE.search(text):
         return _no_type(path, name, separator, found)
-    return None
+    return _quote_fault(path, name) if "CSV malformed" in text else None
+
+
+def is_unread(error: Exception) -> bool:
+    """Return whether a CSV file failed for the cells or fields of some rows, and not as a whole."""
+    text = str(error)
+    found = _NO_TYPE.search(text)
+    if isinstance(error, RaggedError):
+        return True
+    if found is None:
+        return "more fields than defined" in text
+    return found["kind"] != "str" and not found["value"].startswith('"')
+
+
+def no_type(name: str, column: str, value: str, kind: object, line: int = 0) -> InvalidInputError:
+    """Return the error that says which value is of no type, and how to declare another one."""
+    where = f" line {line:,}" if line else ""
+    return InvalidInputError(
+        f"{name}{where}, column {column!r}: {value[:40]!r} is no {spelled(kind)}",
+        fix=_declare(column),
+    )
 
 
 def check_json(path: Path, name: str) -> None:
@@ -118,10 +168,7 @@ def json_fault(path: Path, name: str, schema: pl.Schema | None) -> InvalidInputE
                 cell = value.get(column) if isinstance(value, dict) else None
                 wanted = next((t for known, t in _PYTHON_TYPES if kind == known), None)
                 if cell is not None and wanted and type(cell) not in wanted:
-                    return InvalidInputError(
-                        f"{name} line {line}, column {column!r}: {cell!r} is no {kind}",
-                        fix=_declare(column),
-                    )
+                    return no_type(name, column, str(cell), kind, line)
     except InvalidInputError as error:
         return error
     return None
@@ -155,16 +202,31 @@ def _no_type(path: Path, name: str, separator: str, found: re.Match[str]) -> Inv
         .head(1)
         .collect(engine="streaming")
     )
-    line = f" line {at['row'][0] + 2}" if len(at) else ""
+    return no_type(name, column, value, kind, at["row"][0] + 2 if len(at) else 0)
+
+
+def _quote_fault(path: Path, name: str) -> InvalidInputError | None:
+    """Return the first line with an odd number of quotes, where reading went astray."""
+    odd = (
+        _lines(path)
+        .with_row_index("row")
+        .filter(pl.col("line").str.count_matches('"', literal=True) % 2 == 1)
+        .head(1)
+        .collect(engine="streaming")
+    )
+    if not len(odd):
+        return None
     return InvalidInputError(
-        f"{name}{line}, column {column!r}: {value[:40]!r} is no {kind}", fix=_declare(column)
+        f"{name} line {odd['row'][0] + 1:,} has a quote without its other half:"
+        f" {odd['line'][0][:60]!r}",
+        fix='close the quote; a quote inside a value is written "", and quotes around the value',
     )
 
 
 def _declare(column: str) -> str:
     return (
-        f"correct the value, or declare the column's type: in its contract (`{column}: str`),"
-        f" or as schema={{{column!r}: pl.String}}"
+        f"correct the value, or declare the column in a contract of the data: `{column}: str`"
+        " takes any text; with any other type the rows that do not fit are put aside"
     )
 
 
@@ -181,8 +243,8 @@ def _not_utf8(path: Path, name: str) -> InvalidInputError:
     return InvalidInputError(f"{name} is not UTF-8", fix="save it as UTF-8")
 
 
-def _ragged(name: str, line: int, fields: int, wanted: int) -> InvalidInputError:
-    return InvalidInputError(
-        f"{name} line {line} has {fields} fields, the header has {wanted}",
+def _ragged(name: str, row: RaggedRow, wanted: int) -> RaggedError:
+    return RaggedError(
+        f"{name} line {row.line} has {row.fields} fields, the header has {wanted}",
         fix="correct the line; a separator inside a value needs quotes around the value",
     )

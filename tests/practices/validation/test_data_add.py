@@ -131,10 +131,52 @@ def test_a_missing_column_is_named_with_the_closest_one(record) -> None:
     assert not found(record, Ref, "ref.kind", "data")
 
 
-def test_a_value_of_another_type_is_told_with_its_place_and_adds_nothing(record) -> None:
-    with pytest.raises(InvalidInputError, match=r"line 3.*dep_delay.*soon"):
-        add_data(record, "flights", write(record, GOOD[0], "b,2013-01-01T11:00:00Z,JFK,soon,"))
+def test_a_cell_of_another_type_puts_its_row_aside_with_its_text_and_number(record) -> None:
+    path = write(record, *GOOD, "c,2013-01-01T11:00:00Z,JFK,soon,")
+    added = add_data(record, "flights", path)
+    assert (added.rows_read, added.rows_added, added.rows_quarantined) == (3, 2, 1)
+    aside = scan_data(record, added.quarantine).collect()
+    assert aside.select("_row", "_rules", "_text").rows() == [
+        (3, "dep_delay.type", "dep_delay=soon")
+    ]
+    assert aside["flight_id"].to_list() == ["c"]
+    assert "row 3: 'soon'" in str(added)
+
+
+def test_rows_with_other_numbers_of_fields_are_put_aside(record) -> None:
+    path = write(record, *GOOD, "c,2013-01-01T11:00:00Z", GOOD[0] + ",7", GOOD[0].replace("a", "d"))
+    added = add_data(record, "flights", path)
+    assert (added.rows_read, added.rows_added) == (5, 3)
+    aside = scan_data(record, added.quarantine).collect()
+    assert aside.select("_row", "_rules").rows() == [(3, "fields"), (4, "fields")]
+    assert aside["_text"][0] == "c,2013-01-01T11:00:00Z"
+
+
+def test_a_column_that_no_contract_declares_is_told_how_to_declare_it(record) -> None:
+    rows = [f"{n},{n}" for n in range(20_000)] + ["x,y"]
+    with pytest.raises(InvalidInputError, match=r"line 20,?002.*'x' is no whole number") as caught:
+        add_data(record, "other", write(record, *rows, head="a,b"))
+    assert "contract" in caught.value.fix
     assert not found(record, Ref, "ref.kind", "data")
+
+
+def test_rows_of_a_frame_and_of_json_lines_are_put_aside_too(record) -> None:
+    rows = [
+        {"flight_id": str(n), "at": "2013-01-01T10:00:00Z", "origin": "EWR", "dep_delay": value,
+         "landed_at": None}
+        for n, value in enumerate([1, "soon", 2.5, None])
+    ]  # fmt: skip
+    path = record.ports.workspace.root / "flights.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    added = add_data(record, "flights", str(path))
+    aside = scan_data(record, added.quarantine).collect()
+    assert aside["_text"].to_list() == ["dep_delay=soon", "dep_delay=2.5"]
+    frame = pl.DataFrame(
+        [{**row, "dep_delay": None if row["dep_delay"] is None else str(row["dep_delay"])}
+         for row in rows],
+        schema_overrides={"landed_at": pl.String},
+    )  # fmt: skip
+    assert add_data(record, "flights", frame).rows_quarantined == 2
 
 
 def test_more_columns_are_kept_or_forbidden_as_the_contract_says(project) -> None:

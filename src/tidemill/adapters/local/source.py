@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tidemill.ports.source import TableSource
+    from tidemill.ports.source import TableSource, Unread
 
 INFER_ROWS = 10_000
 BATCH_ROWS = 65_536
@@ -36,11 +36,16 @@ class LocalSources:
         self._batch_rows = batch_rows
 
     def open(
-        self, given: object, *, schema: Mapping[str, pl.DataType] | None = None
+        self,
+        given: object,
+        *,
+        schema: Mapping[str, pl.DataType] | None = None,
+        unread: Unread | None = None,
     ) -> TableSource:
         """Return a source of a path (CSV, Parquet, JSON lines, Arrow), folder or frame.
 
-        `schema` declares types of some or all columns; the others are inferred.
+        `schema` declares types of some or all columns; the others are inferred. With `unread` a
+        row that cannot be read as declared is told and stays in its batch.
 
         Raises:
             InvalidInputError: nothing can read it; lists what can be read.
@@ -52,8 +57,9 @@ class LocalSources:
         declared = schema or {}
         if isinstance(given, str | Path):
             reading = Reading(
-                schema=declared, infer_rows=self._infer_rows, batch_rows=self._batch_rows
-            )
+                schema=declared, infer_rows=self._infer_rows, batch_rows=self._batch_rows,
+                unread=unread,
+            )  # fmt: skip
             return FileSource(self._existing(given), reading)
         frame = frame_of(given)
         if frame is None:
@@ -62,7 +68,7 @@ class LocalSources:
                 fix="give a path (.csv, .csv.gz, .zip, .parquet, .jsonl, .arrow), a folder of"
                 " these, or a Polars, pandas or Arrow frame",
             )
-        return FrameSource(frame, declared, self._batch_rows)
+        return FrameSource(frame, declared, self._batch_rows, unread)
 
     def _existing(self, given: str | Path) -> Path:
         path = self._root / Path(given).expanduser()

@@ -97,7 +97,7 @@ def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
         done = ingest(
             record, wish.name, wish.source, append=wish.append, key=judged.key,
             watchers=(watcher,), at=at, because=wish.because, schema=polars_schema(judged),
-            again=wish.again,
+            again=wish.again, unread=watcher.unread if spec else None,
         )  # fmt: skip
     except CheckFailedError as error:
         raise _refused(record, wish, watcher, error, at) from error

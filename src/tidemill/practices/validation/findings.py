@@ -90,4 +90,5 @@ def _what(count: RuleCount) -> str:
         return ""
     shown = ", ".join(f"{row:,}" for row in count.first_rows[:5])
     more = ", …" if count.rows_failed > 5 else ""
-    return f"rows {shown}{more}" if count.rows_failed > 1 else f"row {shown}"
+    example = f": {count.text[:40]!r}" if count.text else ""
+    return f"rows {shown}{more}{example}" if count.rows_failed > 1 else f"row {shown}{example}"

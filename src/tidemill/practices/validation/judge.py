@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
     from tidemill.practices.validation.spec import ContractSpec
 
-ROW, RULES = "_row", "_rules"
-"""Columns of a quarantined row: its number in the source, from 1, and the rules it broke."""
+ROW, RULES, TEXT = "_row", "_rules", "_text"
+"""Columns of a quarantined row: its number in the source, from 1, the rules it broke, and what
+stands in the cells that could not be read."""
 
 MOST_EXAMPLES = 20
 
 
 class RuleCount(msgspec.Struct, kw_only=True):
-    """Rows that broke one rule so far, and the numbers of the first of them."""
+    """Rows that broke one rule so far, the numbers of the first, and a text that was no value."""
 
     name: str
     rows_failed: int = 0
     first_rows: list[int] = []
+    text: str = ""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch, split: `bad` has the columns `_row` and `_rules` too."""
+    """One batch, split: `bad` has the columns `_row`, `_rules` and `_text` too."""
 
     kept: pl.DataFrame
     bad: pl.DataFrame
@@ -67,15 +69,24 @@ class Judge:
             for seen in self._seen.values():
                 seen.repeated(typed)
 
-    def judge(self, batch: pl.DataFrame, first_row: int) -> Judged:
+    def judge(
+        self, batch: pl.DataFrame, first_row: int, unread: pl.DataFrame | None = None
+    ) -> Judged:
         """Return a batch as rows to keep and rows that break a rule.
+
+        A row that could not be read breaks the rules that say so, and is asked no other one.
 
         Args:
             batch: rows with the columns of the contract, in its types.
             first_row: how many rows of the source came before.
+            unread: rows of the batch that could not be read, as `ports/source.py` says them.
         """
         numbers = pl.int_range(first_row + 1, first_row + batch.height + 1, eager=True)
         row_rules = list(batch.select(self._failed)) if self._failed else []
+        if unread is not None and unread.height:
+            types = self._unread(unread, first_row, batch.height)
+            is_read = ~_any(types, batch.height)
+            row_rules = [*types, *(series & is_read for series in row_rules)]
         repeated = self._repeated(batch, ~_any(row_rules, batch.height))
         failed = [*row_rules, *repeated]
         is_bad = _any(failed, batch.height)
@@ -86,7 +97,20 @@ class Judge:
         kept = batch.filter(~is_bad)
         self._look(kept)
         bad = batch.with_columns(numbers.alias(ROW), _broken(failed, batch.height)).filter(is_bad)
+        bad = bad.join(_texts(unread), on=ROW, how="left", maintain_order="left")
         return Judged(kept=kept, bad=bad)
+
+    def _unread(self, unread: pl.DataFrame, first_row: int, rows: int) -> list[pl.Series]:
+        """Return where a row could not be read, one series a rule that says so."""
+        made = []
+        for (name,), found in unread.group_by("rule", maintain_order=True):
+            rule = str(name)
+            if rule not in self.counts:
+                self.counts = {rule: RuleCount(name=rule, text=found["text"][0]), **self.counts}
+            places = (found["row"] - first_row - 1).unique()
+            mask = pl.repeat(value=False, n=rows, eager=True).scatter(places, True)  # noqa: FBT003
+            made.append(mask.alias(rule))
+        return made
 
     def _repeated(self, batch: pl.DataFrame, is_good: pl.Series) -> list[pl.Series]:
         """Return where a key came before among rows that broke no other rule, one series a set."""
@@ -143,7 +167,7 @@ def check_columns(schema: Mapping[str, pl.DataType], spec: ContractSpec) -> None
             f"column {more[0]!r} is not in contract {spec.name}, which forbids more columns",
             fix=f"leave it out, or declare it in {spec.name}",
         )
-    for name in (ROW, RULES):
+    for name in (ROW, RULES, TEXT):
         if name in schema:
             raise InvalidInputError(
                 f"a column is called {name!r}, a name of the quarantine's", fix="rename it"
@@ -163,11 +187,26 @@ def with_types(frame: pl.DataFrame, spec: ContractSpec) -> pl.DataFrame:
             frame = frame.with_columns(frame[name].cast(wanted))
         except pl.exceptions.PolarsError as error:
             raise InvalidInputError(
-                f"column {name!r} is {frame.schema[name]} and has values that are no"
-                f" {spec.types[name]}",
+                f"column {name!r} has values that are no {spec.types[name]}",
                 fix="correct the values, or the type in the contract",
             ) from error
     return frame
+
+
+def _texts(unread: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what stands in the cells of each row that could not be read, `column=text`."""
+    if unread is None or not unread.height:
+        return pl.DataFrame(schema={ROW: pl.Int64, TEXT: pl.String})
+    column = pl.col("rule").str.strip_suffix(".type")
+    return (
+        unread.select(
+            pl.col("row").alias(ROW),
+            pl.when(pl.col("rule") == column).then(pl.col("text"))
+            .otherwise(column + "=" + pl.col("text")).alias(TEXT),
+        )
+        .group_by(ROW, maintain_order=True)
+        .agg(pl.col(TEXT).str.join(", "))
+    )  # fmt: skip
 
 
 def _any(failed: list[pl.Series], rows: int) -> pl.Series:

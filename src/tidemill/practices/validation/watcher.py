@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 
 from tidemill.core.check import Verdict, worst
 from tidemill.core.errors import CheckFailedError
@@ -23,8 +24,6 @@ from tidemill.practices.versioning.tables import TableWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-    import polars as pl
 
     from tidemill.core.artifact import Artifact
     from tidemill.core.check import Finding
@@ -51,6 +50,7 @@ class ContractWatcher:
         self._profiler = Profiler(names[0] for names in spec.unique_sets if len(names) == 1)
         self._quarantine: TableWriter | None = None
         self._is_begun = False
+        self._unread: list[pl.DataFrame] = []
         self.verdict: Verdict | None = None
         self.verdict_artifact: Artifact | None = None
         self.quarantine: PendingVersion | None = None
@@ -64,12 +64,18 @@ class ContractWatcher:
         check_columns(base.collect_schema(), self._only_keys(columns))
         self.judge.learn(batches_of(base.select(columns)))
 
+    def unread(self, rows: pl.DataFrame) -> None:
+        """Take rows of the next batch that could not be read, as `ports/source.py` says them."""
+        self._unread.append(rows)
+
     def watch(self, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
         """Return the rows that break no rule; the others go into the quarantine."""
         if not self._is_begun:
             check_columns(batch.schema, self._spec)
             self._is_begun = True
-        judged = self.judge.judge(with_types(batch, self._spec), first_row)
+        unread = pl.concat(self._unread) if self._unread else None
+        self._unread = []
+        judged = self.judge.judge(with_types(batch, self._spec), first_row, unread)
         if judged.bad.height:
             if self._quarantine is None:
                 self._quarantine = TableWriter(self._record.ports.objects)

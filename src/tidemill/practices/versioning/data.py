@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidemill.lineage.leases import HeldLease
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
-    from tidemill.ports.source import TableSource
+    from tidemill.ports.source import TableSource, Unread
     from tidemill.practices.versioning.tables import StoredTable, TableManifest, TableWriter
 
 KIND = "data"
@@ -84,6 +84,7 @@ def ingest(  # noqa: PLR0913 - a source, where it goes, and how
     at: datetime | None = None,
     because: str = "",
     schema: Mapping[str, pl.DataType] | None = None,
+    unread: Unread | None = None,
     again: bool = False,
 ) -> Ingested:
     """Read a source once, from beginning to end, into the next version of `data:NAME`.
@@ -91,7 +92,8 @@ def ingest(  # noqa: PLR0913 - a source, where it goes, and how
     Rows equal to the newest version add nothing. With `append` they are added to the newest
     version; a delivery that it holds already adds nothing, unless `again` (one that was there
     before the rows were replaced as a whole is added). Memory holds one fragment. One source at a
-    time for a name: another process waits.
+    time for a name: another process waits. `unread` is told of rows that cannot be read as their
+    columns are declared; without it they are an error.
 
     Raises:
         InvalidInputError: the source cannot be read, or its columns do not fit.
@@ -100,7 +102,7 @@ def ingest(  # noqa: PLR0913 - a source, where it goes, and how
     ref = ref_name(record, KIND, name)
     wish = _Wish(
         append=append, key=tuple(key), watchers=tuple(watchers), at=at, because=because,
-        schema=schema or {}, again=again,
+        schema=schema or {}, again=again, unread=unread,
     )  # fmt: skip
     with sole(record, f"ingest:{ref}", wait_s=_WAIT_S) as held:
         return _ingested(record, ref, source, wish, held)
@@ -159,6 +161,7 @@ class _Wish:
     because: str
     schema: Mapping[str, pl.DataType]
     again: bool
+    unread: Unread | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,7 +190,7 @@ def _ingested(
 
     base = _newest(record, ref) if wish.append else None
     types = {**(table_schema(base.manifest) if base else {}), **wish.schema}
-    given = record.ports.sources.open(source, schema=types)
+    given = record.ports.sources.open(source, schema=types, unread=wish.unread)
     writer = TableWriter(record.ports.objects, key=wish.key, base=base.manifest if base else None)
     _begin(record, wish.watchers, base)
     came = _stream(record, given, writer, wish.watchers, held)
