@@ -3,6 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 Cell = object
+WIDTH = 100
+"""Columns of every text; only a word that people paste (an id, a path) may be wider."""
+_NARROW, _WORD = 20, 30
+"""Columns of a table that are this narrow stay so; a longer word than this is cut into pieces."""
+_NEAREST = 40
+"""Columns that a text keeps however deep it stands in a tree."""
+_GAP = "  "
 
 
 def spell(value: Cell) -> str:
@@ -18,8 +25,94 @@ def spell(value: Cell) -> str:
     return str(value)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+def counted(count: int, what: str) -> str:
+    """Return how many there are of what one calls `what` when it is one.
+
+    >>> counted(1, "new row"), counted(1200, "new row"), counted(2, "entry")
+    ('1 new row', '1,200 new rows', '2 entries')
+    """
+    if count == 1:
+        return f"1 {what}"
+    is_y = what.endswith("y") and what[-2:-1] not in "aeiou"
+    many = f"{what[:-1]}ies" if is_y else f"{what}{'es' if what.endswith(('s', 'x', 'h')) else 's'}"
+    return f"{count:,} {many}"
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text in at most `width` characters, an ellipsis where it goes on.
+
+    >>> cut("a long reason", 8)
+    'a long …'
+    """
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most `width`, broken between words; longer words stay whole.
+
+    >>> wrapped("which rows made this", 10)
+    ['which rows', 'made this']
+    """
+    lines: list[str] = []
+    for given in text.split("\n"):
+        if len(given) <= width:
+            lines.append(given)
+            continue
+        line = given[: len(given) - len(given.lstrip())]
+        is_begun = False
+        for word in given.split():
+            if is_begun and len(line) + 1 + len(word) > width:
+                lines.append(line)
+                line, is_begun = "", False
+            line += f" {word}" if is_begun else word
+            is_begun = True
+        lines.append(line)
+    return lines
+
+
+def folded(text: str, width: int = WIDTH) -> str:
+    """Return a text whose wide lines go on below, set in by two; rows of Markdown stay whole.
+
+    >>> print(folded("  because of this", 12))
+      because
+        of this
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if len(line) <= width or line.startswith("|"):
+            lines.append(line)
+            continue
+        indent = " " * (len(line) - len(line.lstrip()))
+        first, *rest = wrapped(line.lstrip(), width - len(indent) - 2)
+        lines += [indent + first, *(f"{indent}  {one}" for one in rest)]
+    return "\n".join(lines)
+
+
+def _fitting(
+    widths: Sequence[int], cells: Sequence[Sequence[str]], fixed: Sequence[bool]
+) -> list[int]:
+    """Return column widths that fit: the widest column of text gives way until all do."""
+    words = [
+        max((len(word) for row in cells for word in row[i].split()), default=0)
+        for i in range(len(widths))
+    ]
+    least = [
+        width if is_fixed or width <= _NARROW else min(width, max(_NARROW, min(word, _WORD)))
+        for width, word, is_fixed in zip(widths, words, fixed, strict=True)
+    ]
+    fitted = list(widths)
+    room = WIDTH - len(_GAP) * (len(widths) - 1)
+    while sum(fitted) > room and fitted != least:
+        spare = [width if width > floor else 0 for width, floor in zip(fitted, least, strict=True)]
+        fitted[spare.index(max(spare))] -= 1
+    return fitted
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool = False) -> str:
     """Return an aligned table; columns of numbers are right-aligned.
+
+    Where it would be wider than `WIDTH`, cells of text go on in the lines below; in a list, where
+    each row is one line, they end in an ellipsis.
 
     >>> print(table(["name", "rows"], [["a", 1], ["bb", 1200]]))
     name   rows
@@ -28,23 +121,46 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """
     given = [list(row) for row in rows]
     cells = [[spell(cell) for cell in row] for row in given]
-    widths = [max([len(title), *(len(r[i]) for r in cells)]) for i, title in enumerate(head)]
+    titled = [list(head), *cells]
     numeric = [
         bool(given) and all(isinstance(row[i], int | float | None) for row in given)
         for i in range(len(head))
     ]
-
-    def line(row: Sequence[str]) -> str:
-        parts = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ]
-        return "  ".join(parts).rstrip()
-
-    return "\n".join([line(head), *map(line, cells)])
+    widths = [max(max(map(len, row[i].split("\n"))) for row in titled) for i in range(len(head))]
+    fixed = [right or i == 0 for i, right in enumerate(numeric)]
+    if sum(widths) + len(_GAP) * (len(widths) - 1) > WIDTH:
+        widths = _fitting(widths, cells, fixed)
+    if is_list:
+        titled = [[cut(c, w) for c, w in zip(row, widths, strict=True)] for row in titled]
+    return "\n".join(line for row in titled for line in _lines(row, widths, numeric))
 
 
-def tree(root: str, branches: Sequence[tuple[str, Sequence[object]]]) -> str:
+def _lines(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    """Return a row of a table as lines: as many as its highest cell has."""
+    columns = [_in_column(cell, width) for cell, width in zip(row, widths, strict=True)]
+    height = max(map(len, columns), default=0)
+    return [
+        _GAP.join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(
+                [column[at] if at < len(column) else "" for column in columns],
+                widths, numeric, strict=True,
+            )
+        ).rstrip()
+        for at in range(height)
+    ]  # fmt: skip
+
+
+def _in_column(cell: str, width: int) -> list[str]:
+    """Return a cell as lines of its column; a word that is wider than it is cut into pieces."""
+    return [
+        line[start : start + width]
+        for line in wrapped(cell, width)
+        for start in range(0, max(len(line), 1), max(width, 1))
+    ]
+
+
+def tree(root: str, branches: Sequence[tuple[str, Sequence[object]]], width: int = WIDTH) -> str:
     """Return a tree of texts: each branch is a text and its own branches.
 
     >>> print(tree("a", [("b", [("c", [])]), ("d", [])]))
@@ -53,10 +169,11 @@ def tree(root: str, branches: Sequence[tuple[str, Sequence[object]]]) -> str:
     │  └─ c
     └─ d
     """
-    lines = [root]
+    first, *rest = wrapped(root, max(width - 2, _NEAREST))
+    lines = [first, *(f"{'│  ' if branches else '   '}{one}" for one in rest)]
     for index, (text, below) in enumerate(branches):
         is_last = index == len(branches) - 1
-        drawn = tree(text, below).split("\n")  # type: ignore[arg-type]
+        drawn = tree(text, below, width - 3).split("\n")  # type: ignore[arg-type]
         lines.append(("└─ " if is_last else "├─ ") + drawn[0])
-        lines.extend(("   " if is_last else "│  ") + rest for rest in drawn[1:])
+        lines.extend(("   " if is_last else "│  ") + line for line in drawn[1:])
     return "\n".join(lines)

@@ -9,12 +9,13 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.run import Run
-from tidemill.core.text import spell, table
+from tidemill.core.text import counted, cut, folded, spell, table
 from tidemill.lineage.artifacts import read_value, tree_entries
+from tidemill.lineage.fields import fields_of, told
 from tidemill.lineage.naming import Names
 from tidemill.lineage.show import newest_figures
 from tidemill.lineage.targets import find_run, find_target, kinds_of
-from tidemill.lineage.wording import short_id
+from tidemill.lineage.wording import is_short, item_text, short_id
 from tidemill.ports.workspace import EnvironmentCapture
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
     from tidemill.lineage.targets import Target
+
+
+MOST_CHANGES = 40
+"""Changes of one part that are drawn; the value holds all."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,17 +56,27 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         same = ": the same content" if self.is_same_content else ""
-        parts = [f"{self.old} -> {self.new}{same}"]
-        for part in self.parts:
-            rows = [[change.name, change.old, change.new] for change in part.changes]
-            parts.append(table([part.name, "old", "new"], rows))
+        parts = [folded(f"{self.old} -> {self.new}{same}")]
+        parts += map(_drawn, self.parts)
         if self.detail is not None:
-            parts.append(str(self.detail))
+            parts.append(folded(told(self.detail)))
         if len(parts) == 1 and not self.is_same_content:
             parts.append("nothing that the record knows of has changed but the content itself")
         return "\n\n".join(parts)
 
     __repr__ = __str__
+
+
+def _drawn(part: Part) -> str:
+    """Return the changes of a part as a table: the first ones, and how many more there are."""
+    rows = [[one.name, *map(_cell, (one.old, one.new))] for one in part.changes[:MOST_CHANGES]]
+    more = len(part.changes) - len(rows)
+    end = f"\n… and {counted(more, 'more change')} (--json has all)" if more else ""
+    return table([part.name, "old", "new"], rows) + end
+
+
+def _cell(value: Scalar | None) -> Scalar | None:
+    return cut(" ".join(item_text(value).split()), 200) if isinstance(value, str) else value
 
 
 def difference(record: Record, old: str, new: str) -> Difference:
@@ -73,11 +88,13 @@ def difference(record: Record, old: str, new: str) -> Difference:
     before, after = find_target(record, old), find_target(record, new)
     if not _are_alike(before, after):
         raise InvalidInputError(
-            f"{old} is a {before.kind} and {new} is a {after.kind}",
-            fix="compare two of one kind",
+            f"{old} is of kind {before.kind}, {new} of kind {after.kind}",
+            fix=f"compare two of one kind: tidemill list {before.kind}",
         )
-    is_same = before.artifact is not None and before.artifact == after.artifact
+    is_same = _is_same(before, after)
     parts = [_part("summary", _summary(before), _summary(after))]
+    if not is_same:
+        parts.append(_content(record, before, after))
     runs = _run_of(record, before), _run_of(record, after)
     if runs[0] is not None and runs[1] is not None and runs[0].id != runs[1].id:
         parts += _run_parts(record, runs[0], runs[1])
@@ -100,14 +117,36 @@ def _are_alike(before: Target, after: Target) -> bool:
     return before.kind == after.kind or (_is_table(before) and _is_table(after))
 
 
+def _is_same(before: Target, after: Target) -> bool:
+    if before.artifact is not None:
+        return before.artifact == after.artifact
+    return before.title == after.title
+
+
+def _content(record: Record, before: Target, after: Target) -> Part:
+    """Return what differs in what two things hold, where their kind does not say it itself."""
+    if before.located is not None and after.located is not None:
+        values = before.located.value, after.located.value
+    elif before.artifact is not None and after.artifact is not None:
+        known = kinds_of(record, before)
+        show = next((kind.show for kind in known if kind.show), None)
+        if show is None or any(kind.diff for kind in known):
+            return Part(name="content", changes=())
+        values = show(record, before.artifact), show(record, after.artifact)
+    else:
+        return Part(name="content", changes=())
+    return _part("content", *map(fields_of, values))
+
+
 def _is_table(target: Target) -> bool:
     return target.artifact is not None and target.artifact.id.startswith("td1:")
 
 
 def _summary(target: Target) -> Mapping[str, Scalar]:
+    held: Mapping[str, Scalar] = target.artifact.summary if target.artifact else {}
     if target.version is not None:
-        return target.version.summary
-    return target.artifact.summary if target.artifact else {}
+        held = target.version.summary
+    return {name: value for name, value in held.items() if is_short(item_text(value))}
 
 
 def _run_of(record: Record, target: Target) -> Run | None:

@@ -6,6 +6,7 @@ equal content has several makers. What was shown once is named again, not drawn 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,13 @@ MOST_NODES = 400
 """More than this are not drawn; the answer says how many were left out."""
 
 
+MOST_LEVELS = 14
+"""Levels that are drawn: an artifact and the run that made it are two."""
+MOST_APPENDED = 2
+"""Versions that were appended to one another, of which more are not drawn."""
+_VERSION = re.compile(r"[a-z_]+:[^\s@:]+@[0-9]+")
+
+
 class WhyNode(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in the answer, what is known of it, and what it was made of."""
 
@@ -47,9 +55,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
     def __str__(self) -> str:
-        text = tree(self.root.title, _branches(self.root))
+        text = _drawn(self.root)
         if self.left_out:
-            text += f"\n({self.left_out} more; ask `tidemill why` of one of the above)"
+            text += f"\n({self.left_out} more: ask `tidemill why` of one of the above)"
         return text
 
     __repr__ = __str__
@@ -237,9 +245,36 @@ class _Walk:
         return False
 
 
-def _branches(node: WhyNode) -> list[tuple[str, list[object]]]:
+def _drawn(root: WhyNode) -> str:
+    """Return the trees of an answer: what stands too deep in one begins another below it."""
+    waiting = [root]
+    # The list grows while it is read.
+    return "\n\n".join([tree(node.title, _branches(node, waiting)) for node in waiting])
+
+
+def _branches(
+    node: WhyNode, waiting: list[WhyNode], depth: int = 0, appended: int = 0
+) -> list[tuple[str, list[object]]]:
+    """Return what stands below a node; what is too deep is put among those that wait."""
     lines: list[tuple[str, list[object]]] = [(line, []) for line in node.lines]
     for below in node.below:
-        title = f"{below.title} (above)" if below.is_repeated else below.title
-        lines.append((title, list(_branches(below))))
+        is_base = below.title.startswith("base: ")
+        if below.is_repeated:
+            lines.append((f"{below.title} (above)", []))
+        elif is_base and below.below and appended >= MOST_APPENDED:
+            lines.append((f"{below.title}  … tidemill why {_pointer(below)}", []))
+        elif depth >= MOST_LEVELS and below.below:
+            lines.append((f"{below.title} (below)", []))
+            waiting.append(below)
+        else:
+            drawn = _branches(below, waiting, depth + 1, appended + is_base)
+            lines.append((below.title, list(drawn)))
     return lines
+
+
+def _pointer(node: WhyNode) -> str:
+    """Return what a node can be asked for by: its version, else its id."""
+    if node.kind == "run" or ":" not in node.id:
+        return f"run:{node.id[-8:]}"
+    found = _VERSION.search(node.title)
+    return found[0] if found else short_id(node.id)

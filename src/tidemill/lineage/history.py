@@ -11,10 +11,10 @@ from tidemill.core.pointer import BY_ID, parse_pointer
 from tidemill.core.query import EdgeRow, Note, Order, Query, Where
 from tidemill.core.ref import Move, Version
 from tidemill.core.run import Run
-from tidemill.core.text import table
+from tidemill.core.text import WIDTH, folded, table, wrapped
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.targets import find_target
-from tidemill.lineage.wording import NEAR, ref_text, run_title, spell_items, spell_time
+from tidemill.lineage.wording import NEAR, note_text, plain_items, ref_text, run_title, spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,15 +54,32 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if not self.events:
             return f"{self.of}\n{self.hint or 'nothing was done to it'}"
-        head = ["recorded", "effective", "who", "what", "why", "run"]
-        rows = [
-            [spell_time(e.at), e.effective_text, e.who, e.what, e.why, e.run[-8:]]
-            for e in self.events
-        ]
-        more = "(older ones are left out; --limit shows them)\n" if self.is_cut else ""
-        return f"{self.of}\n{more}{table(head, rows)}"
+        known = len(self.events)
+        more = f"(older ones are left out: --limit {10 * known})\n" if self.is_cut else ""
+        return f"{folded(self.of)}\n{more}{_drawn(self.events)}"
 
     __repr__ = __str__
+
+
+def _drawn(events: Sequence[Event]) -> str:
+    """Return events as a table; where reasons are too long for it, each on lines of its own."""
+    head = ["recorded", "effective", "who", "what", "run", "why"]
+    rows = [
+        [spell_time(e.at), e.effective_text, e.who, e.what, e.run[-8:], " ".join(e.why.split())]
+        for e in events
+    ]
+    columns = [at for at in range(len(head)) if any(row[at] for row in rows)]
+    drawn = [[row[at] for at in columns] for row in (head, *rows)]
+    if sum(max(len(row[at]) for row in drawn) + 2 for at in range(len(columns))) <= WIDTH:
+        return table(drawn[0], drawn[1:])
+    short = [at for at in columns if at != len(head) - 1]
+    lines = table([head[at] for at in short], [[row[at] for at in short] for row in rows],
+                  is_list=True).split("\n")  # fmt: skip
+    told = [lines[0]]
+    for line, row in zip(lines[1:], rows, strict=True):
+        told.append(line)
+        told += [f"    {one}" for one in wrapped(row[-1], WIDTH - 4) if one]
+    return "\n".join(told)
 
 
 def history(record: Record, text: str, limit: int) -> History:
@@ -163,7 +180,7 @@ def _ref_events(record: Record, ref: RefName, limit: int) -> list[Event]:
 def _made(version: Version, reasons: Mapping[str, str]) -> Event:
     return Event(
         at=version.recorded_at, effective_at=version.at, who=str(version.actor), run=version.run,
-        what=f"version {version.number} {spell_items(version.summary)}".rstrip(),
+        what=f"version {version.number} {plain_items(version.summary)}".rstrip(),
         why=reasons.get(version.run, ""),
     )  # fmt: skip
 
@@ -203,7 +220,7 @@ def _run_events(record: Record, run: Run) -> list[Event]:
     if run.sealed_at is not None:
         events.append(
             Event(at=run.sealed_at, effective_at=run.sealed_at, who=who, run=run.id,
-                  what=f"sealed: {run.status} {run.error}".rstrip())
+                  what=f"sealed: {run.status}", why=run.error)
         )  # fmt: skip
     return events
 
@@ -211,7 +228,7 @@ def _run_events(record: Record, run: Run) -> list[Event]:
 def _notes(record: Record, op: Literal["=", "prefix"], value: str) -> list[Event]:
     query = Query(Note, where=(Where("subject", op, value),), limit=1000)
     return [
-        Event(at=n.at, effective_at=n.at, who=str(n.actor), what=f"{n.key}: {n.text}")
+        Event(at=n.at, effective_at=n.at, who=str(n.actor), what=note_text(n), why=n.text)
         for n in record.ports.ledger.find(query)
         if n.subject == value or n.subject.startswith(f"{value}@")
     ]

@@ -57,7 +57,7 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
         for group in self.kinds:
             shown: list[object] = [(_line(item), []) for item in group.items[:SHOWN]]
             if len(group.items) > SHOWN:
-                shown.append((f"and {len(group.items) - SHOWN} more", []))
+                shown.append((f"… and {len(group.items) - SHOWN} more (--json has all)", []))
             branches.append((f"{group.kind} ({len(group.items)})", shown))
         return tree(self.of, branches) if branches else f"nothing was built on {self.of}"
 

@@ -10,9 +10,11 @@ from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.facts import Batch, Hidden
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.pointer import parse_pointer
+from tidemill.core.text import folded
 from tidemill.lineage.comparison import Difference, difference
 from tidemill.lineage.explain import Why, explained
 from tidemill.lineage.history import History, history
+from tidemill.lineage.holders import holders
 from tidemill.lineage.impact import Impact, impact_of
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.search import Listing, found, listed_refs, listed_runs
@@ -22,16 +24,32 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
 
 
+MOST_HOLDERS = 6
+"""Holders of a ref that are named when it is hidden."""
+
+
 class RefHidden(msgspec.Struct, frozen=True, kw_only=True):
     """A ref is hidden from lists, or shown in them again."""
 
     ref: str
     is_hidden: bool
+    held_by: tuple[str, ...] = ()
+    """What still points at it or serves it: aliases and deployments."""
 
     def __str__(self) -> str:
-        if self.is_hidden:
-            return f"{self.ref} is hidden from lists; its history stays (`rm --restore` undoes it)"
-        return f"{self.ref} is shown in lists again"
+        if not self.is_hidden:
+            return f"{self.ref} is shown in lists again"
+        lines = [
+            f"{self.ref} is hidden from lists; its history and bytes stay",
+            f'  undo: tidemill rm {self.ref} --restore --because "..."',
+        ]
+        if self.held_by:
+            lines.append(
+                f"  note: still in use, nothing of it was stopped: {_spelled(self.held_by)}"
+            )
+        return folded("\n".join(lines))
+
+    __repr__ = __str__
 
 
 def show(record: Record, ref: str) -> Shown:
@@ -126,16 +144,28 @@ def hide(record: Record, ref: str, *, because: str = "", restore: bool = False) 
         because: why it is not wanted any more.
         restore: show it again.
     """
-    if not because.strip():
-        raise NotAllowedError(f"hiding or showing {ref} needs a reason", fix='add --because "..."')
     pointer = parse_pointer(ref, project=record.project)
     version = resolve(record, msgspec.structs.replace(pointer, number=None, at=None, word=None))
+    held_by = () if restore else holders(record, version.ref)
+    if not because.strip():
+        held = f"; still in use: {_spelled(held_by)}" if held_by else ""
+        does = "showing" if restore else "hiding"
+        flag = " --restore" if restore else ""
+        raise NotAllowedError(
+            f"{does} {ref} needs a reason{held}", fix=f'tidemill rm {ref}{flag} --because "..."'
+        )
     fact = Hidden(
         ref=version.ref, is_hidden=not restore, actor=record.actor, at=record.now(),
         because=because,
     )  # fmt: skip
     record.ports.ledger.commit(Batch(facts=(fact,), at=record.now()))
-    return RefHidden(ref=f"{version.ref.kind}:{version.ref.name}", is_hidden=not restore)
+    name = f"{version.ref.kind}:{version.ref.name}"
+    return RefHidden(ref=name, is_hidden=not restore, held_by=held_by)
+
+
+def _spelled(held_by: tuple[str, ...]) -> str:
+    more = len(held_by) - MOST_HOLDERS
+    return "; ".join(held_by[:MOST_HOLDERS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _check_limit(limit: int) -> None:

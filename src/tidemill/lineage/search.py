@@ -48,8 +48,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
              spell_time(item.at)]
             for item in self.items
         ]  # fmt: skip
-        more = "\n(more; --limit shows them)" if self.is_cut else ""
-        return table(["name", "aliases", "what", "by", "at"], rows) + more
+        more = f"\n(there are more: --limit {10 * len(self.items)})" if self.is_cut else ""
+        head, hidden = ["name", "aliases", "what", "by", "at"], not any(row[1] for row in rows)
+        if hidden:
+            head, rows = [head[0], *head[2:]], [[row[0], *row[2:]] for row in rows]
+        return table(head, rows, is_list=True) + more
 
     __repr__ = __str__
 

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.query import Figure, Note, Order, Query, Where
-from tidemill.core.text import spell, table
+from tidemill.core.text import WIDTH, folded, spell, table, wrapped
+from tidemill.lineage.fields import told
 from tidemill.lineage.naming import Names
 from tidemill.lineage.targets import find_target, kinds_of
-from tidemill.lineage.wording import NEAR, ref_text, run_title, short_id, spell_items, spell_time
+from tidemill.lineage.wording import (
+    NEAR,
+    note_text,
+    ref_text,
+    run_title,
+    short_id,
+    spell_items,
+    spell_time,
+)
 from tidemill.lineage.writing import find_ref
 
 if TYPE_CHECKING:
@@ -43,17 +52,25 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         width = max([len(row.name) for row in self.rows], default=0)
-        parts = ["\n".join([self.title, *(f"  {r.name:<{width}}  {r.text}" for r in self.rows)])]
+        parts = ["\n".join([folded(self.title), *(_line(row, width) for row in self.rows)])]
         if self.figures:
             parts.append(table(["figure", "value"], [[f.key, f.value] for f in self.figures]))
         if self.notes:
-            rows = [[n.key, n.text, str(n.actor), spell_time(n.at)] for n in self.notes]
+            rows = [[note_text(n), n.text, str(n.actor), spell_time(n.at)] for n in self.notes]
             parts.append(table(["note", "text", "by", "at"], rows))
         if self.detail is not None:
-            parts.append(str(self.detail))
+            parts.append(folded(told(self.detail)))
         return "\n\n".join(parts)
 
     __repr__ = __str__
+
+
+def _line(row: Row, width: int) -> str:
+    """Return a row as lines: its text goes on below itself."""
+    indent = width + 4 if width else 2
+    first, *rest = wrapped(row.text, WIDTH - indent)
+    begin = f"  {row.name:<{width}}  " if width else "  "
+    return "\n".join([begin + first, *(" " * indent + line for line in rest)])
 
 
 def shown(record: Record, ref: str) -> Shown:

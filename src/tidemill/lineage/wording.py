@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from tidemill.core.query import Note
     from tidemill.core.ref import RefName
     from tidemill.core.run import Run, Scalar
 
@@ -57,19 +58,48 @@ def spell_items(items: Mapping[str, Scalar], *, is_whole: bool = False) -> str:
     >>> spell_items(items, is_whole=True)
     'rows=1,200, report=b3:abababababab, places={"a": 1}'
     """
-    spelled = ((name, _item(value)) for name, value in items.items() if value != "")
-    return ", ".join(f"{name}={text}" for name, text in spelled if is_whole or _is_short(text))
+    spelled = ((name, item_text(value)) for name, value in items.items() if value != "")
+    return ", ".join(f"{name}={text}" for name, text in spelled if is_whole or is_short(text))
 
 
-def _item(value: Scalar) -> str:
+def plain_items(items: Mapping[str, Scalar]) -> str:
+    """Return a mapping as `spell_items` does, without ids and digests: for histories.
+
+    >>> plain_items({"rows": 1200, "report": "b3:" + "ab" * 32})
+    'rows=1,200'
+    """
+    return spell_items({name: one for name, one in items.items() if not _is_id(spell(one))})
+
+
+def _is_id(text: str) -> bool:
+    return bool(_WHOLE_ID.fullmatch(text) or _DIGEST.fullmatch(text))
+
+
+def item_text(value: Scalar) -> str:
+    """Return one value as people read it; ids and digests are shortened."""
     text = spell(value)
     if _WHOLE_ID.fullmatch(text):
         return short_id(text)
     return text[:12] if _DIGEST.fullmatch(text) else text
 
 
-def _is_short(text: str) -> bool:
+def is_short(text: str) -> bool:
+    """Return whether a text fits into a cell of a list."""
     return len(text) <= CELL_CHARACTERS and not text.startswith(("{", "[")) and "\n" not in text
+
+
+def note_text(note: Note) -> str:
+    """Return what a note is; its key is WORD or WORD:WHICH, its subject may be a version.
+
+    A note whose words are told beside it: "comments on version 3", "approves @champion".
+    """
+    word, _, which = note.key.partition(":")
+    _, at, number = note.subject.rpartition("@")
+    version = f" on version {number}" if at and number.isdigit() else ""
+    if word == "approval":
+        return f"approves @{which.partition(':')[0]}{version}"
+    said = {"comment": "comments", "output": "wrote"}.get(word, word.replace("_", " "))
+    return f"{said}{version}"
 
 
 def ref_text(ref: RefName, project: str) -> str:
