@@ -40,17 +40,24 @@ def histories(draw):
 
 
 @settings(max_examples=200, deadline=None)
-@given(histories(), st.sampled_from(["0s", "6h", "30d"]))
-def test_over_ten_years_each_cause_fires_once_and_the_guards_hold(history, cooldown) -> None:
-    rule = trigger(cooldown=cooldown)
+@given(histories(), st.sampled_from(["0s", "6h", "30d"]), st.sampled_from(["1h", "90d", ""]))
+def test_over_ten_years_each_cause_is_answered_once_and_the_guards_hold(
+    history, cooldown, retry
+) -> None:
+    rule = trigger(cooldown=cooldown, retry=retry)
     fired: set[str] = set()
+    failed: set[str] = set()
     seen: dict[str, Cause] = {}
     end: datetime | None = None
+    failed_end: datetime | None = None
     failures, running_until = 0, None
     for now, keys, ending, took in history:
         seen |= {key: cause(key) for key in keys}
         is_running = running_until is not None and now < running_until
-        past = Past(fired=frozenset(fired), last_end=end, is_running=is_running, failures=failures)
+        past = Past(
+            fired=frozenset(fired), failed=frozenset(failed), last_end=end, is_running=is_running,
+            failures=failures, failed_end=failed_end,
+        )  # fmt: skip
         ruling = decide(rule, list(seen.values()), past, now)
         assert decide(rule, list(seen.values()), past, now) == ruling  # the same, asked again
         unanswered = set(seen) - fired
@@ -58,16 +65,27 @@ def test_over_ten_years_each_cause_fires_once_and_the_guards_hold(history, coold
             assert not unanswered
         elif ruling.action == "hold":
             assert ruling.why
-            assert failures >= FAILURES or is_running or now < end + parse_span(cooldown)
+            rests = end is not None and now < end + parse_span(cooldown)
+            waits = unanswered <= failed and (not retry or now < failed_end + pause_of(rule, past))
+            assert failures >= FAILURES or is_running or rests or waits
         else:
             assert {c.key for c in ruling.causes} == unanswered  # several causes, one training
             assert not is_running
             assert failures < FAILURES
             assert end is None or now >= end + parse_span(cooldown)
-            fired |= unanswered
-            end = now + took
+            if unanswered <= failed:
+                assert now >= failed_end + pause_of(rule, past)
+            if ending == "failed":
+                failed |= unanswered
+                failures, failed_end = failures + 1, now + took
+            else:
+                fired |= unanswered
+                failed, failures, failed_end, end = set(), 0, None, now + took
             running_until = end if ending == "running" else None
-            failures = failures + 1 if ending == "failed" else 0
+
+
+def pause_of(rule: Trigger, past: Past) -> timedelta:
+    return parse_span(rule.retry) * 2 ** (past.failures - 1)
 
 
 @settings(max_examples=100, deadline=None)

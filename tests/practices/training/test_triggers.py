@@ -18,6 +18,7 @@ from tidemill.lineage.journal import verify_journal
 from tidemill.lineage.refs import resolve
 from tidemill.practices.training.operations import (
     fire_trigger,
+    list_decisions,
     list_triggers,
     resume_trigger,
     tick,
@@ -85,6 +86,11 @@ def good(until: date) -> None:
 @pipeline
 def bad(until: date) -> None:
     broken(until)
+
+
+@pipeline
+def idle(until: date) -> None:
+    pass
 
 
 @pipeline
@@ -204,30 +210,92 @@ def test_a_hold_is_recorded_once_with_its_reason(record, declare) -> None:
 
 
 def test_the_cooldown_counts_effective_time_from_the_last_end(record, declare) -> None:
-    declare(rows_trigger("bad", cooldown="7d"))
+    declare(rows_trigger("idle", cooldown="7d"))
     add_events(record, 50, APRIL)
-    assert only(tick(record, at=APRIL)).action == "failed"  # a failed training ends, too
+    assert only(tick(record, at=APRIL)).action == "fired"
     add_events(record, 90, APRIL + timedelta(days=1))
     held = only(tick(record, at=APRIL + timedelta(days=6)))
     assert (held.action, "7d" in held.why) == ("held", True)
-    assert only(tick(record, at=APRIL + timedelta(days=8))).action == "failed"
+    assert only(tick(record, at=APRIL + timedelta(days=8))).action == "fired"
 
 
 def test_after_three_failures_a_trigger_waits_for_a_person(record, declare) -> None:
-    declare(rows_trigger("bad"))
+    declare(rows_trigger("bad", cooldown="7d"))  # a failed training has no cooldown
     for number in range(3):
         at = APRIL + timedelta(days=number)
         add_events(record, 50 + 20 * number, at)
         failed = only(tick(record, at=at))
         assert (failed.action, "no room on the disk" in failed.outcome) == ("failed", True)
-        assert only(tick(record, at=at)).action == "waiting"  # the same cause is not tried again
+        again = only(tick(record, at=at))  # the same cause is not tried again at once
+        assert again.action == "held"
+    assert "trigger resume rows" in again.why
     add_events(record, 500, MAY)
     paused = only(tick(record, at=MAY))
     assert (paused.action, "trigger resume rows" in paused.why) == ("held", True)
-    assert list_triggers(record).triggers[0].is_paused
+    (listed,) = list_triggers(record).triggers
+    assert (listed.is_paused, listed.fired, listed.failed) == (True, 3, 3)
+    assert "no room on the disk" in str(list_triggers(record))
     assert resume_trigger(record, "rows", because="a new disk").failures == 3
     assert not list_triggers(record).triggers[0].is_paused
     assert only(tick(record, at=MAY)).action == "failed"  # it tries again
+
+
+def test_a_failed_cause_is_tried_again_after_a_pause_that_doubles(record, declare) -> None:
+    declare(rows_trigger("bad"))
+    add_events(record, 50, APRIL)
+    tries = [
+        minutes
+        for minutes in range(0, 600, 10)
+        if only(tick(record, at=APRIL + timedelta(minutes=minutes))).action == "failed"
+    ]
+    assert len(tries) == 3  # then a person is waited for
+    assert 60 <= tries[1] - tries[0] <= 70
+    assert 120 <= tries[2] - tries[1] <= 130
+    reasons = [run.params["reason"] for run in runs_of(record, "hold")]
+    assert sorted(reasons) == ["failed-1", "failed-2", "paused"]  # each told once
+
+
+def test_trainings_that_failed_are_decisions_too_and_the_list_agrees(record, declare) -> None:
+    declare(rows_trigger("bad"))
+    add_events(record, 50, APRIL)
+    tick(record, at=APRIL)
+    fire_trigger(record, "rows", because="perhaps now", at=APRIL)
+    told = list_decisions(record)
+    assert [one.decision.action for one in told.answered] == ["failed", "failed"]
+    assert told.answered[0].decision.causes == ("rows:data:events@1",)
+    assert "no room on the disk" in str(told)
+    (listed,) = list_triggers(record).triggers
+    assert (listed.fired, listed.failed) == (2, 2)
+
+
+def test_a_cause_that_failed_is_answered_by_a_later_training_by_hand(record, declare) -> None:
+    declare(rows_trigger("bad"))
+    add_events(record, 50, APRIL)
+    assert only(tick(record, at=APRIL)).action == "failed"
+    declare(rows_trigger("idle"))
+    assert fire_trigger(record, "rows", because="mended", at=APRIL).action == "fired"
+    assert only(tick(record, at=MAY)).action == "waiting"
+
+
+@pytest.mark.parametrize("mended", ["code", "rule"])
+def test_a_failed_cause_is_tried_again_as_soon_as_what_was_wrong_is_mended(
+    record, declare, project_folder, mended
+) -> None:
+    declare(rows_trigger("bad"))
+    add_events(record, 50, APRIL)
+    for expected in ("failed", "held"):
+        assert f"rows: {expected}" in ticked(project_folder, APRIL)
+    if mended == "code":
+        (project_folder / "pipeline.py").write_text(
+            PIPELINE.replace('raise ValueError("no room on the disk")', "return 1")
+        )
+    else:
+        declare(rows_trigger("idle"))
+    both = [ticking(project_folder, APRIL) for _ in range(2)]
+    answers = [gone_on(process) for process in both]
+    assert len([a for a in answers if "rows: fired" in a]) == 1, answers
+    assert "rows: waiting" in ticked(project_folder, APRIL)
+    assert sorted(run.status for run in runs_of(record, "retraining")) == ["done", "failed"]
 
 
 TICK = """
@@ -251,6 +319,14 @@ def ticking(folder, at: datetime) -> subprocess.Popen:
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def gone_on(process: subprocess.Popen) -> str:
+    return process.communicate("go\n", timeout=120)[0]
+
+
+def ticked(folder, at: datetime) -> str:
+    return gone_on(ticking(folder, at))
 
 
 def test_two_schedulers_at_once_answer_one_cause_by_one_training(
@@ -315,9 +391,21 @@ def test_a_policy_stops_a_trigger_too_and_the_refusal_is_recorded(record, declar
      (MONTHLY.replace('"month"', '"fortnight"'), "bad time"),
      (MONTHLY + MONTHLY, "two triggers called"),
      (MONTHLY.replace("promote_first", "promote_frist"), "promote_frist"),
-     (rows_trigger(cooldown="soon"), "bad time")],
+     (MONTHLY.replace("promote_first", "promote_frist"), "did you mean promote_first"),
+     (MONTHLY.replace("{window.start}", "{window.strat}"), "did you mean {window.start}"),
+     (MONTHLY.replace("{window.start}", "{month}"), "placeholders: {window.start}, {window.end}"),
+     (MONTHLY.replace('"good"', '"goood"'), "did you mean good"),
+     (MONTHLY.replace("until =", "untill ="), "did you mean until"),
+     (MONTHLY.replace('params = { until = "{window.start}" }', ""), "needs until"),
+     (MONTHLY.replace("{window.start}", "soon"), "takes date, not 'soon'"),
+     (MONTHLY.replace("promote_first = true", "promote_first = 1"), "'monthly'.*bool"),
+     (MONTHLY.replace("[[trigger]]", "[trigger]"), r"write \[\[trigger\]\]"),
+     (rows_trigger(cooldown="soon"), "bad time"),
+     (rows_trigger() + 'retry = "soon"', "bad time")],
 )  # fmt: skip
 def test_a_trigger_that_cannot_be_is_told(record, declare, text, told) -> None:
     declare(text)
-    with pytest.raises(InvalidInputError, match=told):
-        tick(record, at=APRIL)
+    for read in (lambda: tick(record, at=APRIL), lambda: list_triggers(record)):
+        with pytest.raises(InvalidInputError, match=told):
+            read()
+    assert not runs_of(record, "retraining")

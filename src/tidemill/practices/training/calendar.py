@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)
 """A Monday: spans such as 7d are counted from here, so that every scheduler plans the same."""
 
+PLACEHOLDERS = ("{window.start}", "{window.end}", "{at}")
+"""What `filled` fills in."""
+
 
 def newest_due(every: str, offset: timedelta, now: datetime) -> datetime:
     """Return the newest planned time at or before `now`.
@@ -72,11 +75,8 @@ def filled(params: Mapping[str, Scalar], window: Window, at: datetime) -> dict[s
     >>> filled({"until": "{window.start}", "trees": 9}, w, w.end)
     {'until': '2013-03-01', 'trees': 9}
     """
-    words = {
-        "{window.start}": spelled(window.start),
-        "{window.end}": spelled(window.end),
-        "{at}": spelled(at),
-    }
+    times = (window.start, window.end, at)
+    words = {word: spelled(time) for word, time in zip(PLACEHOLDERS, times, strict=True)}
 
     def fill(value: Scalar) -> Scalar:
         if not isinstance(value, str):

@@ -1,7 +1,11 @@
 """Decision: whether a trigger fires, by a pure function of its causes and of what was before.
 
 Live, replay and tests decide by the same function; the guards come in this order: nothing new,
-paused, not enough, one in flight, cooldown.
+paused, not enough, failed a short while ago, one in flight, cooldown.
+
+A cause whose training failed is asked for again: at once where code, environment or rule have
+changed since or a person resumed the trigger, else after a pause (`retry` of the rule, doubled by
+each failure in a row), and after `FAILURES` of them only when a person or a change says so.
 """
 
 from __future__ import annotations
@@ -36,12 +40,19 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """What the record says of a trigger and its model. Times are effective."""
+    """What the record says of a trigger and its model. Times are effective.
+
+    `fired` are causes that are answered or being answered, `failed` those whose last training
+    failed as things are now; `failures` is how many did in a row, the last one ended at
+    `failed_end`. `last_end` is of the last training that did not fail.
+    """
 
     fired: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    failures: int = 0
+    failed_end: datetime | None = None
     last_end: datetime | None = None
     is_running: bool = False
-    failures: int = 0
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +66,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide(trigger: Trigger, causes: Sequence[Cause], past: Past, now: datetime) -> Ruling:
-    """Return what a trigger does at effective time `now`. A cause that has fired never fires again.
+    """Return what a trigger does at effective time `now`. An answered cause never fires again.
 
     A person's `manual` firing overrules pause and cooldown, not a training in flight.
     """
@@ -71,15 +82,41 @@ def decide(trigger: Trigger, causes: Sequence[Cause], past: Past, now: datetime)
     enough = tuple(cause for cause in new if not cause.lacking)
     if not enough:
         return _hold(new, "not-enough", "; ".join(cause.lacking for cause in new))
-    if past.is_running:
-        return _hold(enough, "in-flight", f"model:{trigger.model} is being trained already")
-    if past.last_end is not None and not is_manual:
-        ready = past.last_end + trigger.rest
-        if now < ready:
-            return _hold(enough, "cooldown", f"the last training ended less than {trigger.cooldown}"
-                         f" ago; again from {ready:%Y-%m-%d %H:%M}")  # fmt: skip
+    if (held := _not_yet(trigger, enough, past, now)) is not None:
+        return _hold(enough, *held)
     return Ruling(
         action="fire", causes=enough, reason="fire", why="; ".join(c.what for c in enough)
+    )
+
+
+def _not_yet(
+    trigger: Trigger, causes: Sequence[Cause], past: Past, now: datetime
+) -> tuple[str, str] | None:
+    """Return why causes that count must wait, as a word and in words; None: they need not."""
+    if trigger.kind != "manual" and (why := _after_failure(trigger, causes, past, now)):
+        return f"failed-{past.failures}", why
+    if past.is_running:
+        return "in-flight", f"model:{trigger.model} is being trained already"
+    if past.last_end is None or trigger.kind == "manual" or now >= past.last_end + trigger.rest:
+        return None
+    ready = past.last_end + trigger.rest
+    return "cooldown", (
+        f"the last training ended less than {trigger.cooldown} ago; again from "
+        f"{ready:%Y-%m-%d %H:%M}"
+    )
+
+
+def _after_failure(trigger: Trigger, causes: Sequence[Cause], past: Past, now: datetime) -> str:
+    """Return why causes wait all of which failed as things are now; "" where they need not."""
+    if past.failed_end is None or any(cause.key not in past.failed for cause in causes):
+        return ""
+    pause = trigger.pause_after(past.failures)
+    if pause is not None and now >= past.failed_end + pause:
+        return ""
+    again = f"from {past.failed_end + pause:%Y-%m-%d %H:%M} on" if pause is not None else "never"
+    return (
+        f"its training failed; tried again {again} by itself, at once after a change of code, "
+        f"environment or rule, or by tidemill trigger fire {trigger.name}"
     )
 
 

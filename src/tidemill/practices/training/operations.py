@@ -21,17 +21,18 @@ from tidemill.practices.training.outcome import (
     Decisions,
     TriggerState,
     TriggerStates,
+    undecided,
 )
 from tidemill.practices.training.past import (
     RESUMED,
     RETRAINING,
-    answered,
-    failures_in_a_row,
-    resumed_at,
+    failed_in_a_row,
+    own_runs,
     trainings,
     trigger_ref,
 )
-from tidemill.practices.training.trigger import Trigger, find_trigger, project_triggers
+from tidemill.practices.training.rules import find_trigger, project_triggers
+from tidemill.practices.training.trigger import Trigger
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -136,9 +137,7 @@ def resume_trigger(record: Record, name: str, *, because: str) -> Resumed:
     if not because.strip():
         raise InvalidInputError("resuming needs a reason", fix='--because "..."')
     trigger, now = find_trigger(record, name), record.now()
-    failures = failures_in_a_row(
-        trainings(record, trigger.model), name, resumed_at(record, name)
-    )  # fmt: skip
+    failures = len(failed_in_a_row(record, trigger, trainings(record, trigger.model)))
     noted = Noted(
         subject=str(trigger_ref(record, name)), key=RESUMED, text=because, actor=record.actor,
         at=now,
@@ -155,7 +154,7 @@ def list_triggers(record: Record) -> TriggerStates:
 def list_decisions(
     record: Record, *, since: datetime | None = None, until: datetime | None = None
 ) -> AnsweredCauses:
-    """List what triggers decided when they fired, oldest first: candidates, comparisons, moves.
+    """List every training that triggers fired and what came of it, failed ones too, oldest first.
 
     Args:
         since: effective time, included; left out: from the beginning.
@@ -168,22 +167,23 @@ def list_decisions(
         *([Where("at", "<=", until)] if until else []),
     ]
     query = Query(Run, where=tuple(where), order=(Order("at"),))
-    at = {run.id: run.at for run in every(record.ports.ledger, query)}
-    edges = record.ports.ledger.edges(list(at), "down", 1) if at else []
-    made = {edge.run: edge.artifact for edge in edges if edge.role == "made" and edge.run in at}
-    kept = find_artifacts(record, list(made.values())) if made else {}
-    found = [
-        Answered(at=at[run], decision=show_decision(record, kept[identity]))
-        for run, identity in made.items()
-        if identity in kept and kept[identity].kind == "decision"
-    ]
+    runs = list(every(record.ports.ledger, query))
+    edges = record.ports.ledger.edges([run.id for run in runs], "down", 1) if runs else []
+    made = {edge.artifact: edge.run for edge in edges if edge.role == "made"}
+    kept = find_artifacts(record, list(made)) if made else {}
+    told = {
+        made[artifact.id]: show_decision(record, artifact)
+        for artifact in kept.values()
+        if artifact.kind == "decision"
+    }
+    found = [Answered(at=run.at, decision=told.get(run.id) or undecided(run)) for run in runs]
     return AnsweredCauses(answered=tuple(sorted(found, key=lambda one: one.at)))
 
 
 def _state(record: Record, trigger: Trigger) -> TriggerState:
     runs = trainings(record, trigger.model)
-    own = [r for r in runs if trigger.name in str(r.params.get("triggers", "")).split(",")]
-    failures = failures_in_a_row(runs, trigger.name, resumed_at(record, trigger.name))
+    own = own_runs(runs, trigger.name)
+    failed = [run for run in own if run.status in {"failed", "lost"}]
     rules = {
         "schedule": f"every {trigger.every}",
         "data": f"{trigger.min_rows:,} new rows of {trigger.ref}",
@@ -192,8 +192,10 @@ def _state(record: Record, trigger: Trigger) -> TriggerState:
     return TriggerState(
         name=trigger.name, kind=trigger.kind, model=trigger.model,
         rule=rules.get(trigger.kind, f"on an alert of {trigger.served_as}"),
-        is_paused=failures >= FAILURES, fired=len(answered(record, trigger.name)),
+        is_paused=len(failed_in_a_row(record, trigger, runs)) >= FAILURES,
+        fired=len(own), failed=len(failed),
         last=f"{own[0].status} {own[0].at:%Y-%m-%d}" if own else "never",
+        error=own[0].error.partition("\n")[0] if own and own[0] in failed else "",
     )  # fmt: skip
 
 

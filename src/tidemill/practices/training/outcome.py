@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from tidemill.core.text import table
+
+if TYPE_CHECKING:
+    from tidemill.core.run import Run
 
 Action = Literal["fired", "held", "failed", "waiting"]
 
@@ -37,15 +40,34 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         if self.candidate:
             lines.append(f"  candidate {self.candidate}, gates {self.gates or 'not asked'}")
         if self.difference is not None:
-            interval = "" if self.low is None else f" ({self.low:+.4g} to {self.high:+.4g})"
+            interval = "" if self.low is None else f" ({self.low:+z.4g} to {self.high:+z.4g})"
             lines.append(
-                f"  against {self.champion} in {self.window}: {self.difference:+.4g}{interval}"
+                f"  against {self.champion} in {self.window}: {self.difference:+z.4g}{interval}"
             )
         if self.outcome:
             lines.append(f"  {self.outcome}")
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def undecided(run: Run) -> Decision:
+    """Return what is known of a training that came to no decision: it failed, or goes on."""
+    ended = run.error.partition("\n")[0] or "without a reason"
+    outcome = f"the training {_ENDED[run.status]}"
+    return Decision(
+        trigger=str(run.params.get("triggers", "")).partition(",")[0],
+        action="fired" if run.status in {"running", "done"} else "failed", why=run.because,
+        model=run.name, causes=tuple(filter(None, run.cause.split("; "))), run=run.id,
+        window=str(run.params.get("window", "")),
+        outcome=outcome if run.status in {"running", "done"} else f"{outcome}: {ended}",
+    )  # fmt: skip
+
+
+_ENDED = {
+    "running": "is running", "done": "is over", "failed": "failed", "lost": "was lost",
+    "cancelled": "was cancelled",
+}  # fmt: skip
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +104,10 @@ class AnsweredCauses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerState(msgspec.Struct, frozen=True, kw_only=True):
-    """A trigger, and what came of it so far."""
+    """A trigger, and what came of it so far: trainings `fired`, of them `failed` (or lost).
+
+    `error` is of the last one, where it failed.
+    """
 
     name: str
     kind: str
@@ -91,6 +116,8 @@ class TriggerState(msgspec.Struct, frozen=True, kw_only=True):
     is_paused: bool
     fired: int
     last: str
+    failed: int = 0
+    error: str = ""
 
 
 class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +128,13 @@ class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if not self.triggers:
             return "no triggers: add a [[trigger]] to tidemill.toml"
-        head = ["trigger", "kind", "model", "fires", "fired", "last", ""]
+        head = ["trigger", "kind", "model", "fires", "fired", "failed", "last", ""]
         rows = [
-            [t.name, t.kind, t.model, t.rule, t.fired, t.last, "paused" if t.is_paused else ""]
+            [t.name, t.kind, t.model, t.rule, t.fired, t.failed, t.last,
+             "paused" if t.is_paused else ""]
             for t in self.triggers
-        ]
-        return table(head, rows)
+        ]  # fmt: skip
+        errors = [f"{t.name}: {t.error}" for t in self.triggers if t.error]
+        return "\n".join([table(head, rows), *errors])
 
     __repr__ = __str__

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tidemill.core.canonical import canonical_json
-from tidemill.core.digest import digest_of
+import msgspec
+
+from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import ConflictError
 from tidemill.core.facts import Batch, RunIsOpen, RunSealed
 from tidemill.core.query import Note, Order, Query, Where
@@ -14,10 +15,11 @@ from tidemill.core.ref import RefName, Version
 from tidemill.core.run import Run, RunId
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.writing import newest_version, opened
+from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
 from tidemill.practices.training.decision import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from tidemill.lineage.record import Record
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 RETRAINING = "retraining"
 RESUMED = "resumed"
+TRIED = "tried"
+"""Parameter of a training: each of its triggers with the digest of its circumstances."""
 _OPEN_AGAIN = {"lost", "cancelled"}
 """A training that never came to its end has not answered its causes."""
 
@@ -46,7 +50,7 @@ def rule_since(record: Record, trigger: Trigger, at: datetime) -> datetime:
     """
     ref = trigger_ref(record, trigger.name)
     newest = newest_version(record, ref)
-    if isinstance(newest, Version) and str(newest.artifact) == digest_of(canonical_json(trigger)):
+    if isinstance(newest, Version) and str(newest.artifact) == trigger.identity:
         return newest.at
     with opened(record, kind="trigger", name=trigger.name, at=at) as run:
         rule = run.made(put_value(record, "trigger", trigger, summary={"kind": trigger.kind}))
@@ -72,36 +76,80 @@ def answered(record: Record, trigger: str) -> dict[str, RunId]:
     return {key.removeprefix(prefix): run for key, run in found.items()}
 
 
-def past_of(record: Record, trigger: Trigger, runs: Sequence[Run], *, is_running: bool) -> Past:
-    """Return what counts for a trigger's decision, from the trainings of its model."""
-    states = {run.id: run.status for run in runs}
-    fired = frozenset(
-        key
-        for key, run in answered(record, trigger.name).items()
-        if states.get(run) not in _OPEN_AGAIN
-    )
-    ends = [effective_end(run) for run in runs if run.status in {"done", "failed"}]
+def past_of(
+    record: Record,
+    trigger: Trigger,
+    runs: Sequence[Run],
+    taken_up: Mapping[str, RunId],
+    *,
+    is_running: bool,
+) -> Past:
+    """Return what counts for a trigger's decision.
+
+    Args:
+        record: the record.
+        trigger: the rule.
+        runs: trainings of its model, newest first.
+        taken_up: its causes and the run that took each up last, see `answered`.
+        is_running: whether another process trains the model now.
+    """
+    open_again = {run.id for run in runs if run.status in _OPEN_AGAIN}
+    own = own_runs(runs, trigger.name)
+    since_done = {run.id for run in _since_done(own)}
+    unanswered = {run.id for run in own if run.status == "failed" and run.id in since_done}
+    in_a_row = failed_in_a_row(record, trigger, runs)
+    as_now = {run.id for run in in_a_row}
+    ends = [effective_end(run) for run in runs if run.status == "done"]
     return Past(
-        fired=fired, last_end=max(filter(None, ends), default=None), is_running=is_running,
-        failures=failures_in_a_row(runs, trigger.name, resumed_at(record, trigger.name)),
+        fired=frozenset(k for k, run in taken_up.items() if run not in open_again | unanswered),
+        failed=frozenset(k for k, run in taken_up.items() if run in unanswered & as_now),
+        failures=len(in_a_row), failed_end=effective_end(in_a_row[0]) if in_a_row else None,
+        last_end=max(filter(None, ends), default=None), is_running=is_running,
     )  # fmt: skip
+
+
+def own_runs(runs: Sequence[Run], trigger: str) -> list[Run]:
+    """Return the trainings that a trigger asked for, alone or with others."""
+    return [run for run in runs if trigger in str(run.params.get("triggers", "")).split(",")]
+
+
+def failed_in_a_row(record: Record, trigger: Trigger, runs: Sequence[Run]) -> list[Run]:
+    """Return the trigger's newest trainings that failed (or were lost), newest first.
+
+    They end at one that did not fail, at a person's resuming, and where code, environment or rule
+    were others than now: what failed then may go well now.
+    """
+    failed = [r for r in _since_done(own_runs(runs, trigger.name)) if r.status != "cancelled"]
+    failed = [run for run in failed if run.status != "running"]
+    if not failed:
+        return []
+    resumed, now = resumed_at(record, trigger.name), circumstances(record, trigger)
+    found = []
+    for run in failed:
+        if resumed is not None and run.opened_at <= resumed:
+            break
+        if f"{trigger.name}:{now}" not in str(run.params.get(TRIED, "")).split(" "):
+            break
+        found.append(run)
+    return found
+
+
+def circumstances(record: Record, trigger: Trigger) -> str:
+    """Return 12 hex digits that change with the project's code, the environment and the rule."""
+    environment = environment_identity(record.ports.workspace.environment())
+    rule = msgspec.structs.replace(trigger, kind="manual")  # by hand or not is all the same
+    whole = digest_of_value([code_identity(record), environment, rule.identity])
+    return whole.rpartition(":")[2][:12]
+
+
+def _since_done(runs: Sequence[Run]) -> list[Run]:
+    done = [place for place, run in enumerate(runs) if run.status == "done"]
+    return list(runs[: done[0]] if done else runs)
 
 
 def effective_end(run: Run) -> datetime | None:
     """Return when a run ended in effective time: its own time, and as long as it really took."""
     return run.at + (run.sealed_at - run.opened_at) if run.sealed_at else None
-
-
-def failures_in_a_row(runs: Sequence[Run], trigger: str, resumed: datetime | None) -> int:
-    """Return how many of the trigger's newest trainings failed, since a person let it go on."""
-    count = 0
-    for run in runs:
-        if trigger not in str(run.params.get("triggers", "")).split(","):
-            continue
-        if run.status == "done" or (resumed is not None and run.opened_at <= resumed):
-            break
-        count += run.status in {"failed", "lost"}
-    return count
 
 
 def resumed_at(record: Record, trigger: str) -> datetime | None:

@@ -11,6 +11,7 @@ import msgspec
 from tidemill.core.actor import Actor
 from tidemill.core.errors import (
     CheckFailedError,
+    ConflictError,
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
@@ -19,9 +20,11 @@ from tidemill.core.errors import (
 )
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.ref import RefName
+from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.lineage.writing import find_ref, opened
+from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.delivery.operations import deploy
 from tidemill.practices.drift.alerts import resolve_superseded
 from tidemill.practices.integration.project_check import run_gates
@@ -30,7 +33,7 @@ from tidemill.practices.training.calendar import filled, latest_window
 from tidemill.practices.training.comparison import compare
 from tidemill.practices.training.decision import Cause
 from tidemill.practices.training.outcome import Decision
-from tidemill.practices.training.past import RETRAINING, answered, cause_key
+from tidemill.practices.training.past import RETRAINING, TRIED, cause_key, circumstances
 from tidemill.practices.training.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -47,20 +50,29 @@ REFUSALS = (CheckFailedError, InvalidInputError, NotAllowedError, NotFoundError)
 """A challenger that cannot be compared or promoted is refused; that is no failed training."""
 
 
+class AnsweredElsewhereError(ConflictError):
+    """Another process has taken up a cause between the decision and the training."""
+
+    code = "TM502"
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The causes that one training answers: the leading trigger's, and those merged into it."""
 
     trigger: Trigger
+    merged: tuple[Trigger, ...]
+    """The trigger, and those that asked for the same."""
     causes: tuple[tuple[str, Cause], ...]
     """Name of the trigger, and its cause."""
+    before: tuple[RunId | None, ...]
+    """For each cause the run that took it up before, when it was decided."""
     because: str
     at: datetime
 
     @property
     def triggers(self) -> str:
         """The names of all triggers that asked, the leading one first."""
-        names = (self.trigger.name, *(name for name, _ in self.causes))
-        return ",".join(dict.fromkeys(names))
+        return ",".join(trigger.name for trigger in self.merged)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -69,10 +81,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retrain(record: Record, call: Call) -> Decision:
-    """Answer causes by one training; the run opens only if none of them is answered already.
+    """Answer causes by one training; the run opens only if nobody took one up meanwhile.
 
     Raises:
-        ConditionFailedError: another process has taken up one of the causes.
+        AnsweredElsewhereError: another process has taken up one of the causes.
         TidemillError: the training failed; the run says why.
     """
     trigger = call.trigger
@@ -84,24 +96,34 @@ def retrain(record: Record, call: Call) -> Decision:
     with opened(
         acting, kind=RETRAINING, name=trigger.model, at=call.at, because=call.because,
         cause="; ".join(call.keys)[:2000],
-        params={"triggers": call.triggers, "window": str(window), "pipeline": trigger.pipeline},
+        params={
+            "triggers": call.triggers, "window": str(window), "pipeline": trigger.pipeline,
+            TRIED: " ".join(f"{one.name}:{circumstances(record, one)}" for one in call.merged),
+        },
     ) as run:  # fmt: skip
         _take_up(acting, run, call)
-        run.announce()
         decision = _Training(acting, call, run, window).decide(params)
         run.made(put_value(acting, "decision", decision, summary={"outcome": decision.outcome}))
     return decision
 
 
 def _take_up(record: Record, run: RunDraft, call: Call) -> None:
-    """Tie the causes to the run: in one commit with its opening, so one cause has one run."""
-    before = {name: answered(record, name) for name in call.triggers.split(",")}
-    for name, cause in call.causes:
+    """Tie the causes to the run: in one commit with its opening, so one cause has one run.
+
+    A cause whose training failed is tied to the next one, of those that saw the failure only one.
+    """
+    for (name, cause), before in zip(call.causes, call.before, strict=True):
         key = cause_key(record, name, cause.key)
         run.add(Keyed(key=key, run=run.id))
-        run.require(KeyIs(key=key, run=before[name].get(cause.key)))
+        run.require(KeyIs(key=key, run=before))
         for artifact, source in cause.used:
             run.used(artifact, name="cause", source=source)
+    try:
+        run.announce()
+    except ConditionFailedError:
+        raise AnsweredElsewhereError(
+            "another process answers the same cause", fix="tidemill trigger decisions"
+        ) from None
 
 
 class _Training:

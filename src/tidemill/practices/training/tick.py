@@ -16,14 +16,20 @@ from tidemill.lineage.writing import opened
 from tidemill.practices.training.causes import causes_of
 from tidemill.practices.training.decision import decide
 from tidemill.practices.training.outcome import Decision
-from tidemill.practices.training.past import past_of, rule_since, seal_lost, trainings
-from tidemill.practices.training.retraining import Call, failed_decision, retrain
+from tidemill.practices.training.past import answered, past_of, rule_since, seal_lost, trainings
+from tidemill.practices.training.retraining import (
+    AnsweredElsewhereError,
+    Call,
+    failed_decision,
+    retrain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tidemill.core.query import Lease
+    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.practices.training.decision import Cause, Ruling
     from tidemill.practices.training.trigger import Trigger
@@ -68,13 +74,15 @@ def _tick_model(
     if is_alone and seal_lost(record, trainings(record, model)):
         record.tell.line(f"a training of model:{model} was lost with its process")
     runs = trainings(record, model)
+    taken_up = {trigger.name: answered(record, trigger.name) for trigger in triggers}
     rulings: dict[str, Ruling] = {}
     for trigger in triggers:
         if trigger.name in more:
             causes = [more[trigger.name]]
         else:
             causes = causes_of(record, trigger, rule_since(record, trigger, at), at)
-        past = past_of(record, trigger, runs, is_running=not is_alone)
+        known = taken_up[trigger.name]
+        past = past_of(record, trigger, runs, known, is_running=not is_alone)
         rulings[trigger.name] = decide(trigger, causes, past, at)
     firing = [t for t in triggers if rulings[t.name].action == "fire"]
     merged = [t for t in firing if t.plan() == firing[0].plan()]
@@ -82,29 +90,37 @@ def _tick_model(
         t.name: _not_fired(record, t, rulings[t.name], at) for t in triggers if t not in merged
     }
     if merged:
-        answer = _fire(record, merged, rulings, at)
+        answer = _fire(record, _call(merged, rulings, taken_up, at))
         decisions |= {trigger.name: answer for trigger in merged}
     return decisions
 
 
-def _fire(
-    record: Record, merged: Sequence[Trigger], rulings: Mapping[str, Ruling], at: datetime
-) -> Decision:
-    call = Call(
-        trigger=merged[0], at=at,
-        causes=tuple((t.name, cause) for t in merged for cause in rulings[t.name].causes),
+def _call(
+    merged: Sequence[Trigger],
+    rulings: Mapping[str, Ruling],
+    taken_up: Mapping[str, Mapping[str, RunId]],
+    at: datetime,
+) -> Call:
+    causes = tuple((t.name, cause) for t in merged for cause in rulings[t.name].causes)
+    return Call(
+        trigger=merged[0], merged=tuple(merged), at=at, causes=causes,
+        before=tuple(taken_up[name].get(cause.key) for name, cause in causes),
         because="; ".join(rulings[t.name].why for t in merged),
     )  # fmt: skip
+
+
+def _fire(record: Record, call: Call) -> Decision:
     try:
         return retrain(record, call)
     except CancelledError:
         raise
-    except ConflictError:
+    except AnsweredElsewhereError as error:
         return Decision(
-            trigger=merged[0].name, action="held", model=merged[0].model, causes=call.keys,
-            why="another process answers the same cause",
+            trigger=call.trigger.name, action="held", model=call.trigger.model, causes=call.keys,
+            why=error.what,
         )  # fmt: skip
     except TidemillError as error:
+        record.tell.line(f"the training of model:{call.trigger.model} failed: {error.what}")
         return failed_decision(call, error)
 
 

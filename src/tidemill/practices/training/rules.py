@@ -1,0 +1,166 @@
+"""Rules: the triggers of `tidemill.toml`, checked when they are read, before anything fires."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.core.errors import InvalidInputError, NotFoundError, UsageError
+from tidemill.lineage.suggestions import closest
+from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.integration.project_file import FILE, file_table
+from tidemill.practices.pipelines.declare import Pipeline
+from tidemill.practices.pipelines.parameters import arguments_of
+from tidemill.practices.training.calendar import ANCHOR, PLACEHOLDERS, filled, latest_window
+from tidemill.practices.training.trigger import Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidemill.lineage.record import Record
+
+_PLACEHOLDER = re.compile(r"\{\s*[A-Za-z_][\w.\s-]*\}")
+_SPANS = 'every = "month", time = "06:00", window = "month", cooldown = "7d", retry = "1h"'
+
+
+def project_triggers(record: Record) -> tuple[Trigger, ...]:
+    """Return the triggers of the project, in the order of the file.
+
+    Raises:
+        InvalidInputError: a rule has an unknown key, a wrong value, an unknown placeholder, the
+            name of another, a pipeline that is not declared, or a parameter that it does not take.
+    """
+    found = file_rules(record)
+    pipelines: Mapping[str, Pipeline[..., Any]] = declared(record, Pipeline) if found else {}
+    for trigger in found:
+        _check_pipeline(trigger, pipelines)
+    return found
+
+
+def file_rules(record: Record) -> tuple[Trigger, ...]:
+    """Return the triggers as the file has them, without a look at the project's code.
+
+    Raises:
+        InvalidInputError: as `project_triggers`, but for what the pipelines say.
+    """
+    tables = file_table(record, "trigger", object, default=[])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidInputError(
+            f"trigger in {FILE} is no list of rules", fix="write [[trigger]] above each rule"
+        )
+    found = tuple(_read(table, place) for place, table in enumerate(tables, 1))
+    names = [trigger.name for trigger in found]
+    for trigger in found:
+        if names.count(trigger.name) > 1:
+            raise InvalidInputError(
+                f"{FILE} has two triggers called {trigger.name!r}", fix="rename one of them"
+            )
+        _check(trigger)
+    return found
+
+
+def find_trigger(record: Record, name: str) -> Trigger:
+    """Return a trigger by its name.
+
+    Raises:
+        NotFoundError: there is none of this name; names the closest.
+    """
+    known = {trigger.name: trigger for trigger in project_triggers(record)}
+    if name not in known:
+        near = closest(name, list(known))
+        listed = ", ".join(known) or f"none: add a [[trigger]] to {FILE}"
+        raise NotFoundError(
+            f"there is no trigger {name!r}",
+            fix=f"did you mean {near}?" if near else f"there are {listed}",
+        )
+    return known[name]
+
+
+def _read(table: Mapping[str, object], place: int) -> Trigger:
+    name = table.get("name")
+    told = f"the trigger {name!r}" if isinstance(name, str) else f"the {place}. [[trigger]]"
+    for key in table:
+        if key not in Trigger.__struct_fields__:
+            raise InvalidInputError(
+                f"{told} in {FILE} has a key {key!r} that does not exist",
+                fix=_meant(key, Trigger.__struct_fields__, "keys"),
+            )
+    try:
+        return msgspec.convert(table, Trigger)
+    except msgspec.ValidationError as error:
+        what = str(error).replace("Object missing", "it lacks the").replace("`$.", "`")
+        raise InvalidInputError(
+            f"{told} in {FILE}: {what}", fix=f"correct this [[trigger]] in {FILE}"
+        ) from None
+
+
+def _check(trigger: Trigger) -> None:
+    needed = {"schedule": "every", "data": "ref"}.get(trigger.kind)
+    if needed and not getattr(trigger, needed):
+        raise InvalidInputError(
+            f"the trigger {trigger.name!r} is a {trigger.kind} trigger without {needed!r}",
+            fix='every = "month"' if needed == "every" else 'ref = "NAME" of the data',
+        )
+    if not trigger.name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise InvalidInputError(
+            f"{trigger.name!r} cannot be a trigger's name", fix="use letters, digits, - and _"
+        )
+    try:
+        latest_window(trigger.window, ANCHOR + trigger.rest)
+        trigger.pause_after(1)
+        if trigger.kind == "schedule":
+            trigger.planned(ANCHOR)
+    except (InvalidInputError, ValueError) as error:
+        raise InvalidInputError(
+            f"the trigger {trigger.name!r} has a bad time: {str(error).partition(chr(10))[0]}",
+            fix=_SPANS,
+        ) from None
+    _check_placeholders(trigger)
+
+
+def _check_placeholders(trigger: Trigger) -> None:
+    for name, value in trigger.params.items():
+        for word in _PLACEHOLDER.findall(value) if isinstance(value, str) else ():
+            if word not in PLACEHOLDERS:
+                raise InvalidInputError(
+                    f"{name} of the trigger {trigger.name!r} has a placeholder {word} that does "
+                    "not exist",
+                    fix=_meant(word, PLACEHOLDERS, "placeholders"),
+                )
+
+
+def _check_pipeline(trigger: Trigger, known: Mapping[str, Pipeline[..., Any]]) -> None:
+    pipeline = known.get(trigger.pipeline)
+    if pipeline is None:
+        raise InvalidInputError(
+            f"the trigger {trigger.name!r} runs a pipeline {trigger.pipeline!r} that the project "
+            "does not declare",
+            fix=_meant(trigger.pipeline, sorted(known), "pipelines")
+            if known
+            else "decorate a function with @tm.pipeline in a module of the project",
+        )
+    taken = list(pipeline.signature.parameters)
+    for name in trigger.params:
+        if name.replace("-", "_") not in taken:
+            raise InvalidInputError(
+                f"the trigger {trigger.name!r} gives {name!r}, but pipeline {pipeline.name} has no "
+                "such parameter",
+                fix=_meant(name, taken, "parameters"),
+            )
+    window = latest_window(trigger.window, ANCHOR)
+    texts = {name: str(value) for name, value in filled(trigger.params, window, ANCHOR).items()}
+    try:
+        arguments_of(pipeline, texts)
+    except UsageError as error:
+        raise InvalidInputError(
+            f"the trigger {trigger.name!r}: {error.what}",
+            fix=f"correct params = {{ ... }} of this [[trigger]] in {FILE}",
+        ) from None
+
+
+def _meant(given: str, known: Sequence[str], what: str) -> str:
+    near = closest(given, known)
+    listed = f"{what}: {', '.join(known) or 'none'}"
+    return f"did you mean {near}? {listed}" if near else listed
