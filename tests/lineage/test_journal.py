@@ -9,7 +9,7 @@ from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.ledger import SqliteLedger
 from tidemill.core.actor import Actor
 from tidemill.core.errors import CorruptError
-from tidemill.core.facts import Batch, Hidden, Noted
+from tidemill.core.facts import Batch, Hidden, Keyed, Noted
 from tidemill.core.query import Block, Query
 from tidemill.core.ref import RefName
 from tidemill.core.settings import resolve_settings
@@ -52,7 +52,8 @@ def record(path):
     ledger = ports.ledger
     noted = Noted(subject=str(REF), key="card", text="use with care", actor=record.actor, at=now)
     hidden = Hidden(ref=OTHER, is_hidden=True, actor=record.actor, at=now, because="old")
-    ledger.commit(Batch(facts=(noted, hidden), at=now))
+    keyed = Keyed(key="memo:1", run=run.id)
+    ledger.commit(Batch(facts=(noted, hidden, keyed), at=now))
     run = opened(record, kind="step", name="goes on", announce=True)
     run.__enter__().figure("auc", 0.5)
     yield record
@@ -174,6 +175,9 @@ def test_a_changed_dropped_inserted_or_reordered_entry_or_block_is_found(
          f"move {REF}"),
         (["UPDATE note SET text = 'carefree'"], f"note {REF} card"),
         (["DELETE FROM note"], f"note {REF} card"),
+        (["UPDATE unique_key SET run = 1"], "unique key memo:1"),
+        (["DELETE FROM unique_key"], "unique key memo:1"),
+        (["INSERT INTO unique_key SELECT 'memo:2', run FROM unique_key"], "unique key memo:2"),
         (["UPDATE figure SET value = 0.99 WHERE key = 'auc'"], CONTENT),
         (["DELETE FROM figure"], CONTENT),
         (["DELETE FROM edge WHERE role = 'used'"], CONTENT),

@@ -117,7 +117,9 @@ def write_keyed(writer: BatchWriter, fact: Keyed) -> bool:
     ).fetchone()
     if row is None:
         writer.session.execute("INSERT INTO unique_key VALUES (?, ?)", (fact.key, run))
-    elif row[0] != run:
+    elif row[0] == run:
+        return False
+    else:
         if KeyIs(key=fact.key, run=row[1]) not in writer.batch.conditions:
             raise ConflictError(
                 f"key {fact.key} names run {row[1][-8:]}", fix="replace it with KeyIs(key, run)"

@@ -115,7 +115,7 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         (node,),
     ).fetchall()
     made = session.execute(
-        "SELECT n.name, a.kind, a.size_bytes, a.summary FROM edge e"
+        "SELECT n.name, a.kind, a.size_bytes, a.summary, a.manifest FROM edge e"
         " JOIN node n ON n.id = e.artifact JOIN artifact a ON a.node = e.artifact"
         " WHERE e.run = ? AND e.role = 'made'",
         (node,),
@@ -130,12 +130,14 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         steps=tuple(point[2] for point in points),
         at=tuple(from_microseconds(point[3]) for point in points),
     )
-    return Seal.of(
+    seal = Seal.of(
         fact.run,
         [Edge(run=fact.run, role=e[0], name=e[1], artifact=e[2], source=e[3]) for e in edges],
         [figures],
         {row[0]: description_digest(row[1], row[2], msgspec.json.decode(row[3])) for row in made},
     )
+    tables = {(row[0], row[4]) for row in made if row[4] and row[0].startswith("td1:")}
+    return msgspec.structs.replace(seal, placed=tuple(sorted(tables)))
 
 
 def write_edge(writer: BatchWriter, fact: Edge) -> bool:

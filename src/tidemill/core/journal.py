@@ -17,8 +17,10 @@ from tidemill.core.facts import (
     Fact,
     Figured,
     Hidden,
+    Keyed,
     Moved,
     Noted,
+    Placed,
     RefCreated,
     RunOpened,
     RunSealed,
@@ -28,6 +30,12 @@ from tidemill.core.run import Scalar
 
 GENESIS = "0" * 64
 """The hash before the first block."""
+
+KEYED = "keyed"
+"""The kind of the entry that gives a unique key to a run."""
+
+RUN_SEALED = "run-sealed"
+"""The kind of the entry that ends a run."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +60,16 @@ def drafts(facts: Sequence[Fact], sealed: Sequence["Seal"] = ()) -> list[Draft]:
                 entries.append(Draft(kind="run-opened", subject=run, payload=canonical_json(fact)))
             case RunSealed(run=run):
                 body = canonical_json({"sealed": fact, "content": by_run.get(run)})
-                entries.append(Draft(kind="run-sealed", subject=run, payload=body))
+                entries.append(Draft(kind=RUN_SEALED, subject=run, payload=body))
             case RefCreated(ref=ref) | Versioned(ref=ref) | Moved(ref=ref) | Hidden(ref=ref):
                 kind = _NAMES[type(fact)]
                 entries.append(Draft(kind=kind, subject=str(ref), payload=canonical_json(fact)))
             case Noted(subject=subject):
                 entries.append(Draft(kind="noted", subject=subject, payload=canonical_json(fact)))
+            case Keyed(key=subject):
+                entries.append(Draft(kind=KEYED, subject=subject, payload=canonical_json(fact)))
+            case Placed(artifact=subject):
+                entries.append(Draft(kind="placed", subject=subject, payload=canonical_json(fact)))
             case _:
                 continue
     return entries
@@ -75,13 +87,16 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     """What a run holds when it is sealed: edges, figures, what it made, in a fixed order.
 
     An edge is (role, name, artifact, run that it was taken from or an empty text). What was made is
-    (artifact, digest of what the record says of it); where its bytes lie is not part of that.
+    (artifact, digest of what the record says of it). `placed` is (table, manifest) as of the seal:
+    the id of a table is the digest of its rows, so its manifest needs an entry of its own, while
+    `Placed` may put it elsewhere later.
     """
 
     run: str
     edges: tuple[tuple[str, str, str, str], ...]
     figures: str
     made: tuple[tuple[str, str], ...] = ()
+    placed: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(

@@ -53,9 +53,8 @@ class JournalReport(msgspec.Struct, frozen=True, kw_only=True):
 def verify_journal(record: Record) -> JournalReport:
     """Audit the record; costs one pass over journal and tables, memory for one digest a fact.
 
-    Not covered, by design: unique keys (a memo, a delivery) are no entries, so one that names
-    another run than the one that set it is not seen here; that run itself is covered. Bytes and
-    manifests of artifacts are `artifact_audit.py`'s.
+    Unique keys (a memo, a cause of a trigger) and the manifests of tables are covered; bytes are
+    `artifact_audit.py`'s.
     """
     return journal_report(record.ports.ledger)
 

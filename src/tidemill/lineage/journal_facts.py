@@ -13,12 +13,15 @@ import msgspec
 from blake3 import blake3
 
 from tidemill.core.artifact import Artifact
+from tidemill.core.digest import ArtifactId, Digest
 from tidemill.core.facts import (
     Edge,
     Figured,
     Hidden,
+    Keyed,
     Moved,
     Noted,
+    Placed,
     RefCreated,
     RunOpened,
     RunSealed,
@@ -67,6 +70,8 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
         ("alias-moved", Moved),
         ("ref-hidden", Hidden),
         ("noted", Noted),
+        ("keyed", Keyed),
+        ("placed", Placed),
     )
 }
 _TYPES: tuple[type, ...] = (Run, Ref, Version, Move, Note)
@@ -76,6 +81,8 @@ _NOUNS: Mapping[type, str] = {
     Version: "version",
     Move: "move",
     Note: "note",
+    Keyed: "unique key",
+    Placed: "manifest of table",
     Seal: "edges, figures and artifacts of run",
 }
 _IDENTITIES: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
@@ -84,6 +91,8 @@ _IDENTITIES: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
     Version: lambda version: (str(version.ref), version.number),
     Move: lambda move: (str(move.ref), move.recorded_at, move.alias, move.run),
     Note: lambda note: (note.subject, note.key),
+    Keyed: lambda keyed: (keyed.key,),
+    Placed: lambda placed: (placed.artifact,),
     Seal: lambda seal: (seal.run,),
 }
 
@@ -93,7 +102,7 @@ class ExpectedFacts:
 
     def __init__(self) -> None:
         self._digests: dict[type, dict[tuple[Any, ...], bytes]] = {
-            type_: {} for type_ in (*_TYPES, Seal)
+            type_: {} for type_ in (*_TYPES, Keyed, Placed, Seal)
         }
         self._open: dict[str, Run] = {}
         self._refs: dict[str, Ref] = {}
@@ -116,6 +125,8 @@ class ExpectedFacts:
                 self._seal_run(fact)
             case Noted():
                 self._note(fact)
+            case Keyed() | Placed():
+                self._expect(fact)
             case _:
                 self._move_ref(fact)
         return True
@@ -131,6 +142,7 @@ class ExpectedFacts:
                 yield from self._judged(type_, identity, row)
             for identity in self._digests[type_].keys() - seen:
                 yield from self._judged(type_, identity, None)
+        yield from self._key_differences(ledger)
         yield from self._content_differences(ledger)
 
     def still_differs(self, ledger: Ledger, suspect: Difference) -> bool:
@@ -139,8 +151,14 @@ class ExpectedFacts:
             run = Where("run", "=", suspect.identity[0])
             edges = list(every(ledger, Query(EdgeRow, where=(run,), limit=PAGE_ROWS)))
             figures = list(every(ledger, Query(Figure, where=(run,), limit=PAGE_ROWS)))
-            self._known |= _descriptions(ledger, [e.artifact for e in edges if e.role == "made"])
+            made = tuple(edge.artifact for edge in edges if edge.role == "made")
+            artifacts = Query(Artifact, where=(Where("id", "in", made),), limit=PAGE_ROWS)
+            self._known |= {one.id: _description(one) for one in every(ledger, artifacts)}
             row: Any = _seal_of(suspect.identity[0], edges, figures, self._known)
+        elif suspect.result is Keyed:
+            row = _keyed(suspect.identity[0], ledger)
+        elif suspect.result is Placed:
+            row = _placed(suspect.identity[0], ledger)
         else:
             named = zip(IDENTITY[suspect.result], suspect.identity, strict=True)
             where = tuple(Where(field, "=", value) for field, value in named)
@@ -172,7 +190,9 @@ class ExpectedFacts:
                 )
             )
         if payload.content is not None:
-            self._expect(payload.content)
+            self._expect(msgspec.structs.replace(payload.content, placed=()))
+            for table, manifest in payload.content.placed:
+                self._expect(Placed(artifact=ArtifactId(table), manifest=Digest(manifest)))
 
     def _note(self, fact: Noted) -> None:
         key = (fact.subject, fact.key)
@@ -203,9 +223,22 @@ class ExpectedFacts:
             self._refs[name] = ref
             self._expect(ref)
 
+    def _key_differences(self, ledger: Ledger) -> Iterator[Difference]:
+        """Compare the unique keys, memo entries and causes of triggers among them."""
+        found = ledger.keys([""])
+        for key, run in found.items():
+            yield from self._judged(Keyed, (key,), Keyed(key=key, run=run))
+        for identity in self._digests[Keyed].keys() - {(key,) for key in found}:
+            yield from self._judged(Keyed, identity, None)
+
     def _content_differences(self, ledger: Ledger) -> Iterator[Difference]:
         """Compare edges and figures with the seals of their runs."""
-        self._known = _descriptions(ledger)
+        self._known = {}
+        for artifact in every(ledger, Query(Artifact, limit=PAGE_ROWS)):
+            self._known[artifact.id] = _description(artifact)
+            if artifact.manifest is not None and (artifact.id,) in self._digests[Placed]:
+                placed = Placed(artifact=artifact.id, manifest=artifact.manifest)
+                yield from self._judged(Placed, (artifact.id,), placed)
         edges = _Runs(every(ledger, Query(EdgeRow, limit=PAGE_ROWS)))
         figures = _Runs(every(ledger, Query(Figure, limit=PAGE_ROWS)))
         seen = set()
@@ -260,13 +293,20 @@ def _digest(value: object) -> bytes:
     return blake3(_encoder.encode(value)).digest(16)
 
 
-def _descriptions(ledger: Ledger, wanted: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the digests of what the record says of these artifacts; None: of all of them."""
-    where = () if wanted is None else (Where("id", "in", tuple(wanted)),)
-    return {
-        artifact.id: description_digest(artifact.kind, artifact.size_bytes, artifact.summary)
-        for artifact in every(ledger, Query(Artifact, where=where, limit=PAGE_ROWS))
-    }
+def _description(artifact: Artifact) -> str:
+    return description_digest(artifact.kind, artifact.size_bytes, artifact.summary)
+
+
+def _keyed(key: str, ledger: Ledger) -> Keyed | None:
+    run = ledger.keys([key]).get(key)
+    return None if run is None else Keyed(key=key, run=run)
+
+
+def _placed(table: str, ledger: Ledger) -> Placed | None:
+    found = ledger.find(Query(Artifact, where=(Where("id", "=", table),), limit=1))
+    if not found or found[0].manifest is None:
+        return None
+    return Placed(artifact=found[0].id, manifest=found[0].manifest)
 
 
 def _seal_of(

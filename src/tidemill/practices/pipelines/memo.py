@@ -16,6 +16,7 @@ from blake3 import blake3
 from tidemill.core.canonical import canonical_json
 from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifacts
+from tidemill.lineage.attested import attested_keys, sealed_outputs
 from tidemill.ports.executor import Value
 from tidemill.practices.pipelines.codecs import value_of
 
@@ -87,16 +88,38 @@ def known_runs(record: Record, identities: Sequence[str]) -> dict[str, RunId]:
 
 
 def recall(record: Record, identities: Sequence[str]) -> Recalled:
-    """Return what is known of identities; a result whose bytes are gone is stale, not known."""
+    """Return what is known of identities; a result whose bytes are gone is stale, not known.
+
+    So is one that the journal does not attest: its key, or what its run made, was changed.
+    """
     runs = known_runs(record, identities)
-    made = _made_by(record, list(runs.values()))
+    made = _attested(record, runs)
     artifacts = find_artifacts(record, [edge.artifact for edges in made.values() for edge in edges])
     found = {
-        of: Remembered(run=run, values=_values(made.get(run, ()), artifacts))
+        of: Remembered(run=run, values=_values(made.get(of, ()), artifacts))
         for of, run in runs.items()
     }
     known = _with_bytes(record, found)
     return Recalled(known=known, stale={of: run for of, run in runs.items() if of not in known})
+
+
+def _attested(record: Record, runs: Mapping[str, RunId]) -> dict[str, list[EdgeRow]]:
+    """Return what was made for each identity, where the journal says the same of key and run."""
+    ledger, made = record.ports.ledger, _made_by(record, list(runs.values()))
+    keys = attested_keys(ledger, {memo_key(of): run for of, run in runs.items()})
+    sealed = sealed_outputs(ledger, list(keys.values()))
+    kept: dict[str, list[EdgeRow]] = {}
+    for of, run in runs.items():
+        edges = made.get(run, [])
+        outputs = sealed.get(run) if memo_key(of) in keys else None
+        if outputs == frozenset((edge.name, edge.artifact) for edge in edges):
+            kept[of] = edges
+        else:
+            record.tell.line(
+                f"run {run[-8:]} is not what the journal says of memo {of[:8]}: the record was"
+                " changed; the step is run again (see tidemill audit verify)"
+            )
+    return kept
 
 
 def _made_by(record: Record, runs: Sequence[RunId]) -> dict[RunId, list[EdgeRow]]:

@@ -16,6 +16,7 @@ from tidemill.core.errors import (
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Version
+from tidemill.lineage.attested import attested_keys
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.figures import active_figures
 from tidemill.practices.pipelines.opening import Opening, RunWish
@@ -156,17 +157,18 @@ def _seal(
     time one registers its versions.
     """
     key = _key(opening, plan)
-    if (known := record.ports.ledger.keys([key]).get(key)) is not None:
+    before = record.ports.ledger.keys([key]).get(key)
+    if before is not None and attested_keys(record.ports.ledger, {key: before}):
         if opening.draft is not None:
             plan.record_inputs(opening.draft)
-        return _adopt(record, opening, known)
+        return _adopt(record, opening, before)
     draft = opening.required_draft()
     plan.record_inputs(draft)
     pending = [candidate.register(record, draft) for candidate in plan.candidates]
     for name, value, step in figures:
         draft.figure(name, value, step=step)
     draft.add(Keyed(key=key, run=draft.id))
-    draft.require(KeyIs(key=key, run=None))
+    draft.require(KeyIs(key=key, run=before))
     try:
         draft.seal()
     except ConditionFailedError as error:
