@@ -26,7 +26,11 @@ def project(tmp_path: Path) -> Path:
     """A project's folder, with a name and nothing else."""
     folder = tmp_path / "mill"
     folder.mkdir()
-    (folder / "tidemill.toml").write_text('[project]\nname = "mill"\n')
+    (folder / "tidemill.toml").write_text(
+        '[project]\nname = "mill"\n\n'
+        "[supervisor]  # tests live at times of their own\n"
+        'triggers = "off"\ncollect = "off"\n'
+    )
     return folder
 
 

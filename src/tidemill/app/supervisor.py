@@ -19,17 +19,24 @@ from tidemill.adapters.local.target.services import LocalServices
 from tidemill.adapters.process_owner import process_owner
 from tidemill.app.places import open_record
 from tidemill.app.process_commands import SERVER_COMMAND, project_command
-from tidemill.core.errors import UnavailableError
+from tidemill.core.errors import InvalidInputError, UnavailableError
+from tidemill.core.query import Query, Where
+from tidemill.core.ref import Ref
 from tidemill.core.times import parse_span
-from tidemill.runtime.command_task import CommandTask
+from tidemill.practices.infrastructure.repeated_tasks import TASKS, RepeatedTask, note_task
+from tidemill.practices.integration.project_file import file_table
+from tidemill.runtime.command_task import CommandTask, Repeated
 from tidemill.runtime.supervisor import Guards, LeaseGuard, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tidemill.core.settings import Settings
-    from tidemill.ports.clock import Clock
+    from tidemill.lineage.record import Record
     from tidemill.runtime.supervisor import Guard, Task
+
+
+_TOLD = 500
+"""Last characters of what a failed task said, for `tidemill status`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,30 +45,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = open_record(Path(folder).parent)
     try:
         lease = LeaseGuard(record.ports.ledger, record.project)
-        tasks = project_tasks(Path(folder).parent, record.settings, record.ports.clock)
-        return run(Path(folder), SERVER_COMMAND, tasks=tasks, guards=[lease])
+        return run(Path(folder), SERVER_COMMAND, tasks=project_tasks(record), guards=[lease])
     finally:
         record.ports.close()
 
 
-def project_tasks(folder: Path, settings: Settings, clock: Clock) -> list[CommandTask]:
+def project_tasks(record: Record) -> list[CommandTask]:
     """Return what is done again and again for a project: asking triggers, sealing days.
+
+    Nothing is started while the project has no triggers, or no deployment.
 
     Raises:
         InvalidInputError: a setting is no length of time.
     """
     return [
-        CommandTask(name, project_command(folder, *words), parse_span(span).total_seconds(), clock)
-        for name, words in _REPEATED.items()
-        if (span := settings.text(name))
+        CommandTask(_repeated(record, name), record.ports.clock)
+        for name in TASKS
+        if record.settings.text(name) not in _NEVER
     ]
 
 
-_REPEATED: Mapping[str, tuple[str, ...]] = {
+_NEVER = ("", "off")
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "supervisor.triggers": ("trigger", "tick"),
     "supervisor.collect": ("predictions", "collect-days"),
 }
 """Commands by the setting that says how often."""
+
+
+def _repeated(record: Record, name: str) -> Repeated:
+    needed = {"supervisor.triggers": _has_rules, "supervisor.collect": _has_deployment}[name]
+    ledger, project, clock = record.ports.ledger, record.project, record.ports.clock
+
+    def ended(failures: int, said: str) -> None:
+        error = said[-_TOLD:] if failures else ""
+        task = RepeatedTask(name=name, ended_at=clock.now(), failures=failures, error=error)
+        note_task(ledger, project, task)
+
+    return Repeated(
+        name=name, command=project_command(record.ports.workspace.root, *_COMMANDS[name]),
+        every_s=parse_span(record.settings.text(name)).total_seconds(),
+        is_needed=lambda: needed(record), ended=ended,
+    )  # fmt: skip
+
+
+def _has_rules(record: Record) -> bool:
+    try:
+        return bool(file_table(record, "trigger", object, default=()))
+    except InvalidInputError:  # the command says what is wrong with the file
+        return True
+
+
+def _has_deployment(record: Record) -> bool:
+    where = (Where("ref.kind", "=", "deployment"), Where("ref.project", "=", record.project))
+    return bool(record.ports.ledger.find(Query(Ref, where=where, limit=1)))
 
 
 def run(

@@ -18,6 +18,7 @@ from tidemill.lineage.search import Listing, listed_refs
 from tidemill.lineage.wording import run_title, spell_time
 from tidemill.ports.target import ServiceStatus
 from tidemill.practices.infrastructure.project import project_root
+from tidemill.practices.infrastructure.repeated_tasks import RepeatedTask, repeated_tasks
 from tidemill.practices.infrastructure.template import template_files
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ class ProjectMade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingShown(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting: its value, where that came from, what it does."""
+    """One setting: its value, where that came from, what it does, what it may be."""
 
     name: str
     value: str | int | float | bool
     origin: str
     what: str
+    takes: str = ""
 
 
 class SettingsShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +64,8 @@ class SettingsShown(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[SettingShown, ...]
 
     def __str__(self) -> str:
-        rows = [[s.name, repr(s.value), s.origin, s.what] for s in self.settings]
-        return table(["setting", "value", "from", "what"], rows)
+        rows = [[s.name, repr(s.value), s.origin, f"{s.what}: {s.takes}"] for s in self.settings]
+        return table(["setting", "value", "from", "what, and what it may be"], rows)
 
     __repr__ = __str__
 
@@ -79,6 +81,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[ServiceStatus, ...]
     lost_runs: tuple[Run, ...] = ()
     """Runs whose process has died before it could seal them."""
+    tasks: tuple[RepeatedTask, ...] = ()
+    """What the supervisor repeats, and how that last went."""
 
     def __str__(self) -> str:
         parts = [f"project {self.project}, {self.actor}, {spell_time(self.at)}", str(self.refs)]
@@ -92,6 +96,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(table(["service", "state", "address", "restarts", "error"], rows))
         else:
             parts.append("nothing serves")
+        failed = [f"  {task}" for task in self.tasks if task.failures]
+        if failed:
+            parts.append("\n".join(["the supervisor tells", *failed]))
         return "\n\n".join(parts)
 
     __repr__ = __str__
@@ -132,10 +139,13 @@ def show_config(record: Record) -> SettingsShown:
     """Show every setting, its value and where that came from."""
     return SettingsShown(
         settings=tuple(
-            SettingShown(name=s.name, value=s.value, origin=s.origin, what=KNOWN[s.name].what)
+            SettingShown(
+                name=s.name, value=s.value, origin=s.origin, what=KNOWN[s.name].what,
+                takes=str(KNOWN[s.name].takes),
+            )
             for s in record.settings.values.values()
         )
-    )
+    )  # fmt: skip
 
 
 def status(record: Record) -> Status:
@@ -156,6 +166,7 @@ def status(record: Record) -> Status:
         open_runs=tuple(run for run in runs if run.id not in dead),
         lost_runs=tuple(run for run in runs if run.id in dead),
         services=tuple(record.ports.target.services()),
+        tasks=repeated_tasks(record),
     )
 
 
