@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 from typing import cast as cast_type
@@ -19,11 +19,10 @@ import polars as pl
 from tidemill.adapters import text_faults, unread_text
 from tidemill.adapters.frames import cast, cast_rows, collected, first_line, spelled
 from tidemill.core.errors import InvalidInputError
+from tidemill.ports.source import UnreadRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tidemill.ports.source import Unread
 
 Kind = Literal["csv", "tsv", "parquet", "jsonl", "arrow"]
 
@@ -41,13 +40,13 @@ _READABLE = "CSV (.csv, .csv.gz, .zip of one), Parquet, JSON lines (.jsonl) and 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How to read: declared types, rows that decide the others, most rows of a batch.
 
-    `unread` is told of rows that do not fit; None: they are errors.
+    `unread` is told of rows that do not fit; None: they are errors, and reading is faster.
     """
 
     schema: Mapping[str, pl.DataType]
     infer_rows: int
     batch_rows: int
-    unread: Unread | None = None
+    unread: Callable[[pl.DataFrame], None] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,68 +232,60 @@ def _scan_json(file: _File, declared: Mapping[str, pl.DataType], infer_rows: int
 def _rows(
     file: _File, frame: pl.LazyFrame, reading: Reading, rows_before: int
 ) -> Iterator[pl.DataFrame]:
-    """Yield a file's rows: as they are typed, and from the first fault on with what is unread."""
     schema, done = frame.collect_schema(), 0
+    is_text = file.kind == "jsonl" or file.kind in _SEPARATOR
     try:
-        for batch in _typed(file, frame, reading):
+        if reading.unread is not None and is_text:
+            yield from _tolerant(file, schema, reading, rows_before)
+            return
+        for batch in _strict(file, frame, reading):
             yield cast_rows(batch, reading.schema, file.name, reading.unread, rows_before + done)
             done += batch.height
-    except _FaultError as fault:
-        if reading.unread is None or not _is_tolerated(file, fault.origin):
-            raise _explained(file, fault.origin, schema) from fault.origin
-    else:
-        if not done:
-            yield cast(pl.DataFrame(schema=schema), reading.schema, file.name)
-        return
-    try:
-        yield from _tolerated(file, schema, reading, (done, rows_before))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _explained(file, error, schema) from error
-
-
-class _FaultError(Exception):
-    """A file cannot be read on; `origin` says why."""
-
-    def __init__(self, origin: Exception) -> None:
-        super().__init__(str(origin))
-        self.origin = origin
-
-
-def _typed(file: _File, frame: pl.LazyFrame, reading: Reading) -> Iterator[pl.DataFrame]:
-    is_checked = file.kind not in _SEPARATOR
-    try:
-        for batch in collected(frame, reading.batch_rows):
-            if not is_checked and batch[:, -1].null_count():
-                # Polars takes missing fields at the end of a row for nulls
-                text_faults.check_rows(file.path, file.name, _SEPARATOR[file.kind])
-                is_checked = True
-            yield batch
     except (pl.exceptions.PolarsError, OSError, text_faults.RaggedError) as error:
-        raise _FaultError(error) from error
+        told = _explained(file, error, schema)
+        if reading.unread is None and _is_tolerable(file, error):
+            raise UnreadRowsError(told.what, fix=told.fix) from error
+        raise told from error
+    if not done:
+        yield cast(pl.DataFrame(schema=schema), reading.schema, file.name)
 
 
-def _is_tolerated(file: _File, error: Exception) -> bool:
-    if file.kind == "jsonl":
-        return isinstance(error, pl.exceptions.ComputeError)
-    return file.kind in _SEPARATOR and text_faults.is_unread(error)
+def _strict(file: _File, frame: pl.LazyFrame, reading: Reading) -> Iterator[pl.DataFrame]:
+    """Yield the rows; after a fault Polars may leave rows out before it says so."""
+    is_checked = file.kind not in _SEPARATOR
+    for batch in collected(frame, reading.batch_rows):
+        if not is_checked and batch[:, -1].null_count():
+            # Polars takes missing fields at the end of a row for nulls
+            text_faults.check_rows(file.path, file.name, _SEPARATOR[file.kind])
+            is_checked = True
+        yield batch
 
 
-def _tolerated(
-    file: _File, schema: pl.Schema, reading: Reading, done: tuple[int, int]
+def _tolerant(
+    file: _File, schema: pl.Schema, reading: Reading, rows_before: int
 ) -> Iterator[pl.DataFrame]:
-    rows_done, rows_before = done
     faulty = unread_text.Faulty(
         path=file.path, name=file.name, schema=schema, declared=frozenset(reading.schema),
-        done=rows_done, batch_rows=reading.batch_rows,
+        batch_rows=reading.batch_rows,
     )  # fmt: skip
     if file.kind == "jsonl":
         found = unread_text.json_rows(faulty)
     else:
         found = unread_text.csv_rows(faulty, _SEPARATOR[file.kind])
+    is_empty = True
     for batch, told in found:
+        is_empty = False
         if reading.unread is not None and told.height:
             reading.unread(told.with_columns(pl.col("row") + rows_before))
         yield batch
+    if is_empty:
+        yield pl.DataFrame(schema=schema)
+
+
+def _is_tolerable(file: _File, error: Exception) -> bool:
+    if file.kind == "jsonl":
+        return isinstance(error, pl.exceptions.ComputeError)
+    return file.kind in _SEPARATOR and text_faults.is_unread(error)
 
 
 def _explained(file: _File, error: Exception, schema: pl.Schema | None = None) -> InvalidInputError:

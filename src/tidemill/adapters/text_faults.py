@@ -126,7 +126,8 @@ def csv_fault(path: Path, name: str, separator: str, error: Exception) -> Invali
             return ragged
     if found := _NO_TYPE.search(text):
         return _no_type(path, name, separator, found)
-    return _quote_fault(path, name) if "CSV malformed" in text else None
+    is_astray = "CSV malformed" in text or "non-equal length" in text
+    return _quote_fault(path, name) if is_astray else None
 
 
 def is_unread(error: Exception) -> bool:

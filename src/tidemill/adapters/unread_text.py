@@ -1,11 +1,13 @@
-"""Reading on in a text file with faults: what can be read is kept, what cannot is told.
+"""Reading a text file with faults: what can be read is kept, what cannot is told.
 
-Only a file that has failed comes here, from the row on where it did. Polars reads it with the same
-parser, nulls for what is no value of its type; the same cells as text tell these from missing ones.
+Only a file that has failed comes here. Polars reads it again with the same parser, nulls for what
+is no value of its type; the same cells as text tell these from missing ones.
 """
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +18,6 @@ from tidemill.adapters.frames import UNREAD_SCHEMA, collected, unread_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _TEXT = "\0text "
 _JSON_ROWS = 1024
@@ -26,14 +27,13 @@ class Faulty(msgspec.Struct, frozen=True, kw_only=True):
     """A file with faults: where it is, the types of its columns, and which of them are declared.
 
     Rows of declared columns are told; a fault in another column is an error, since its type is no
-    more than a guess. `done` rows were read already.
+    more than a guess.
     """
 
     path: Path
     name: str
     schema: pl.Schema
     declared: frozenset[str]
-    done: int
     batch_rows: int
 
 
@@ -42,13 +42,13 @@ Told = tuple[pl.DataFrame, pl.DataFrame]
 
 
 def csv_rows(faulty: Faulty, separator: str) -> Iterator[Told]:
-    """Yield the rows after the first `done` of them.
+    """Yield the rows.
 
     Raises:
         InvalidInputError: a cell does not fit the inferred type of its column.
     """
     ragged = _ragged(faulty.path, separator)
-    done = faulty.done
+    done = 0
     for batch in collected(_cells(faulty, separator), faulty.batch_rows):
         typed = batch.select(faulty.schema.names())
         told = ragged.filter(pl.col("row").is_between(done + 1, done + batch.height))
@@ -64,20 +64,13 @@ def csv_rows(faulty: Faulty, separator: str) -> Iterator[Told]:
 
 
 def json_rows(faulty: Faulty) -> Iterator[Told]:
-    """Yield the rows after the first `done` of them. Raises as `csv_rows`."""
-    done, waiting = 0, list[bytes]()
+    """Yield the rows. Raises as `csv_rows`."""
+    done = 0
     with faulty.path.open("rb") as file:
-        for line in file:
-            if not line.strip():
-                continue
-            done += 1
-            if done > faulty.done:
-                waiting.append(line)
-            if len(waiting) == _JSON_ROWS:
-                yield _json_told(faulty, waiting, done - len(waiting))
-                waiting = []
-    if waiting:
-        yield _json_told(faulty, waiting, done - len(waiting))
+        lines = (line for line in file if line.strip())
+        while waiting := list(itertools.islice(lines, _JSON_ROWS)):
+            yield _json_told(faulty, waiting, done)
+            done += len(waiting)
 
 
 def _ragged(path: Path, separator: str) -> pl.DataFrame:
@@ -93,7 +86,7 @@ def _cells(faulty: Faulty, separator: str) -> pl.LazyFrame:
             faulty.path, separator=separator, null_values=list(text_faults.NULLS),
             schema_overrides=dict(schema), infer_schema_length=1, try_parse_dates=True,
             ignore_errors=True, truncate_ragged_lines=True, glob=False,
-        ).slice(faulty.done)  # fmt: skip
+        )  # fmt: skip
 
     others = [name for name, kind in faulty.schema.items() if kind != pl.String]
     typed = scan(faulty.schema)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from tidemill.core.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     `row` is the number in the source, from 1; `rule` says `COLUMN.type` (the cell is null in the
     batch) or `fields` (too few or too many: nothing of the row counts); `text` stands there.
     """
+
+
+class UnreadRowsError(InvalidInputError):
+    """Some rows cannot be read as declared; opened with `unread`, the others can."""
 
 
 class TableSource(Protocol):
@@ -28,6 +34,7 @@ class TableSource(Protocol):
 
         Raises:
             InvalidInputError: it cannot be read; names file, line or column.
+            UnreadRowsError: so too, but with `unread` it can be; batches before may lack rows.
         """
         ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +13,7 @@ from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import CheckFailedError
 from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
+from tidemill.ports.source import UnreadRowsError
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
 from tidemill.practices.validation.spec import ContractSpec, polars_schema
 from tidemill.practices.versioning.data import Ingested, ingest
@@ -84,20 +87,37 @@ def _rules_told(findings: tuple[Finding, ...]) -> list[str]:
 
 def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
     """Add a source. Raises as `operations.add_data`."""
-    from tidemill.practices.validation.watcher import ContractWatcher  # noqa: PLC0415 - Polars
-
     spec = find_contract(record, wish.name, wish.contract)
     contract = put_contract(record, spec, at) if spec else None
     judged = msgspec.structs.replace(
         spec or ContractSpec(name="", data=wish.name, columns=()), data=wish.name,
         key=wish.key or (spec.key if spec else ()),
     )  # fmt: skip
-    watcher = ContractWatcher(record, judged, contract, record.moment(at))
+    if contract is None:
+        return _added_once(record, wish, (judged, contract), at, is_lenient=False)
+    if isinstance(wish.source, str | Path):
+        with contextlib.suppress(UnreadRowsError):  # then once more, each cell by itself
+            return _added_once(record, wish, (judged, contract), at, is_lenient=False)
+    return _added_once(record, wish, (judged, contract), at, is_lenient=True)
+
+
+def _added_once(
+    record: Record,
+    wish: Addition,
+    judged: tuple[ContractSpec, Version | None],
+    at: datetime | None,
+    *,
+    is_lenient: bool,
+) -> DataAdded:
+    from tidemill.practices.validation.watcher import ContractWatcher  # noqa: PLC0415 - Polars
+
+    spec, contract = judged
+    watcher = ContractWatcher(record, spec, contract, record.moment(at))
     try:
         done = ingest(
-            record, wish.name, wish.source, append=wish.append, key=judged.key,
-            watchers=(watcher,), at=at, because=wish.because, schema=polars_schema(judged),
-            again=wish.again, unread=watcher.unread if spec else None,
+            record, wish.name, wish.source, append=wish.append, key=spec.key,
+            watchers=(watcher,), at=at, because=wish.because, schema=polars_schema(spec),
+            again=wish.again, unread=watcher.unread if is_lenient else None,
         )  # fmt: skip
     except CheckFailedError as error:
         raise _refused(record, wish, watcher, error, at) from error
