@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.cli.telling import Telling
+from tidemill.core.text import folded
+from tidemill.lineage.fields import told
 from tidemill.lineage.record import Tell
 
 if TYPE_CHECKING:
@@ -77,5 +79,5 @@ def _json(value: object) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))
-    return str(value)
+        return folded("\n".join(map(told, value)))
+    return folded(told(value))

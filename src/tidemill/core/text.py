@@ -7,6 +7,8 @@ WIDTH = 100
 """Columns of every text; only a word that people paste (an id, a path) may be wider."""
 _NARROW, _WORD = 20, 30
 """Columns of a table that are this narrow stay so; a longer word than this is cut into pieces."""
+_LISTED = 16
+"""Columns of a list that are this narrow stay so."""
 _NEAREST = 40
 """Columns that a text keeps however deep it stands in a tree."""
 _GAP = "  "
@@ -71,7 +73,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def folded(text: str, width: int = WIDTH) -> str:
-    """Return a text whose wide lines go on below, set in by two; rows of Markdown stay whole.
+    """Return a text whose wide lines go on below, set in by two; rows of tables stay whole.
 
     >>> print(folded("  because of this", 12))
       because
@@ -79,7 +81,7 @@ def folded(text: str, width: int = WIDTH) -> str:
     """
     lines: list[str] = []
     for line in text.split("\n"):
-        if len(line) <= width or line.startswith("|"):
+        if len(line) <= width or line.startswith("|") or "   " in line.lstrip():
             lines.append(line)
             continue
         indent = " " * (len(line) - len(line.lstrip()))
@@ -88,24 +90,20 @@ def folded(text: str, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def _fitting(
-    widths: Sequence[int], cells: Sequence[Sequence[str]], fixed: Sequence[bool]
-) -> list[int]:
-    """Return column widths that fit: the widest column of text gives way until all do."""
-    words = [
-        max((len(word) for row in cells for word in row[i].split()), default=0)
-        for i in range(len(widths))
-    ]
-    least = [
-        width if is_fixed or width <= _NARROW else min(width, max(_NARROW, min(word, _WORD)))
-        for width, word, is_fixed in zip(widths, words, fixed, strict=True)
-    ]
+def _fitting(widths: Sequence[int], least: Sequence[int]) -> list[int]:
+    """Return column widths that fit: the widest column gives way until all do, or all are least."""
     fitted = list(widths)
     room = WIDTH - len(_GAP) * (len(widths) - 1)
-    while sum(fitted) > room and fitted != least:
+    while sum(fitted) > room and fitted != list(least):
         spare = [width if width > floor else 0 for width, floor in zip(fitted, least, strict=True)]
         fitted[spare.index(max(spare))] -= 1
     return fitted
+
+
+def _least(column: Sequence[str], width: int, *, is_list: bool) -> int:
+    """Return how narrow a column of text may become: in a list its cells are cut, else wrapped."""
+    longest = max((len(word) for cell in column for word in cell.split()), default=0)
+    return min(width, _LISTED if is_list else max(_NARROW, min(longest, _WORD)))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool = False) -> str:
@@ -127,9 +125,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool 
         for i in range(len(head))
     ]
     widths = [max(max(map(len, row[i].split("\n"))) for row in titled) for i in range(len(head))]
-    fixed = [right or i == 0 for i, right in enumerate(numeric)]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > WIDTH:
-        widths = _fitting(widths, cells, fixed)
+        least = [
+            width if i == 0 or numeric[i] else _least([r[i] for r in cells], width, is_list=is_list)
+            for i, width in enumerate(widths)
+        ]
+        widths = _fitting(widths, least)
     if is_list:
         titled = [[cut(c, w) for c, w in zip(row, widths, strict=True)] for row in titled]
     return "\n".join(line for row in titled for line in _lines(row, widths, numeric))

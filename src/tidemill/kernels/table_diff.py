@@ -14,6 +14,7 @@ import polars as pl
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.run import Scalar
+from tidemill.core.text import WIDTH, counted, cut
 from tidemill.kernels.exact_values import exact_pair
 from tidemill.kernels.json_cells import json_rows
 from tidemill.kernels.table_types import schema_texts
@@ -31,9 +32,13 @@ Row = tuple[Scalar, ...]
 _SHOWN, _SHOWN_CELLS = 3, 6
 
 
+_CELL = 26
+"""Characters of one cell of a row that are drawn."""
+
+
 def _cells(row: Row) -> str:
-    shown = ", ".join(str(cell) for cell in row[:_SHOWN_CELLS])
-    return shown + (", ..." if len(row) > _SHOWN_CELLS else "")
+    shown = ", ".join(cut(str(cell), _CELL) for cell in row[:_SHOWN_CELLS])
+    return cut(shown + (", …" if len(row) > _SHOWN_CELLS else ""), WIDTH - 4)
 
 
 class Retyped(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +130,9 @@ class TableDiff(msgspec.Struct, frozen=True, kw_only=True):
             f"  {self.added:,} added, {self.removed:,} removed, {self.changed:,} changed",
         ]
         lines += ["the rows come in another order"] if self.is_reordered else []
-        lines += [f"  {column.name}: {column.cells:,} cells changed" for column in self.columns]
+        lines += [
+            f"  {column.name}: {counted(column.cells, 'cell')} changed" for column in self.columns
+        ]
         lines += [f"  + {_cells(row)}" for row in self.added_examples[:_SHOWN]]
         lines += [f"  - {_cells(row)}" for row in self.removed_examples[:_SHOWN]]
         lines += [

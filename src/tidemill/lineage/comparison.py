@@ -9,8 +9,9 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.run import Run
-from tidemill.core.text import counted, cut, folded, spell, table
+from tidemill.core.text import folded
 from tidemill.lineage.artifacts import read_value, tree_entries
+from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of, told
 from tidemill.lineage.naming import Names
 from tidemill.lineage.show import newest_figures
@@ -26,25 +27,6 @@ if TYPE_CHECKING:
     from tidemill.lineage.targets import Target
 
 
-MOST_CHANGES = 40
-"""Changes of one part that are drawn; the value holds all."""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not the same; None: it is not there."""
-
-    name: str
-    old: str | int | float | bool | None
-    new: str | int | float | bool | None
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of one sort: parameters, code, environment, inputs, figures, summary."""
-
-    name: str
-    changes: tuple[Change, ...]
-
-
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What changed from one thing to another; `detail` is what their kind adds."""
 
@@ -57,7 +39,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         same = ": the same content" if self.is_same_content else ""
         parts = [folded(f"{self.old} -> {self.new}{same}")]
-        parts += map(_drawn, self.parts)
+        parts += map(str, self.parts)
         if self.detail is not None:
             parts.append(folded(told(self.detail)))
         if len(parts) == 1 and not self.is_same_content:
@@ -65,18 +47,6 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         return "\n\n".join(parts)
 
     __repr__ = __str__
-
-
-def _drawn(part: Part) -> str:
-    """Return the changes of a part as a table: the first ones, and how many more there are."""
-    rows = [[one.name, *map(_cell, (one.old, one.new))] for one in part.changes[:MOST_CHANGES]]
-    more = len(part.changes) - len(rows)
-    end = f"\n… and {counted(more, 'more change')} (--json has all)" if more else ""
-    return table([part.name, "old", "new"], rows) + end
-
-
-def _cell(value: Scalar | None) -> Scalar | None:
-    return cut(" ".join(item_text(value).split()), 200) if isinstance(value, str) else value
 
 
 def difference(record: Record, old: str, new: str) -> Difference:
@@ -92,7 +62,7 @@ def difference(record: Record, old: str, new: str) -> Difference:
             fix=f"compare two of one kind: tidemill list {before.kind}",
         )
     is_same = _is_same(before, after)
-    parts = [_part("summary", _summary(before), _summary(after))]
+    parts = [changes("summary", _summary(before), _summary(after))]
     if not is_same:
         parts.append(_content(record, before, after))
     runs = _run_of(record, before), _run_of(record, after)
@@ -135,7 +105,7 @@ def _content(record: Record, before: Target, after: Target) -> Part:
         values = show(record, before.artifact), show(record, after.artifact)
     else:
         return Part(name="content", changes=())
-    return _part("content", *map(fields_of, values))
+    return changes("content", *map(fields_of, values))
 
 
 def _is_table(target: Target) -> bool:
@@ -162,22 +132,12 @@ def _detail(record: Record, before: Target, after: Target) -> object:
 
 def _run_parts(record: Record, old: Run, new: Run) -> list[Part]:
     return [
-        _part("parameter", old.params, new.params),
-        _part("code", *_code(record, old, new)),
-        _part("environment", *_environment(record, old, new)),
-        _part("input", _inputs(record, old), _inputs(record, new)),
-        _part("figure", _figures(record, old), _figures(record, new)),
+        changes("parameter", old.params, new.params),
+        changes("code", *_code(record, old, new)),
+        changes("environment", *_environment(record, old, new)),
+        changes("input", _inputs(record, old), _inputs(record, new)),
+        changes("figure", _figures(record, old), _figures(record, new)),
     ]
-
-
-def _part(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Part:
-    names = [*old, *(key for key in new if key not in old)]
-    changes = (
-        Change(name=key, old=old.get(key), new=new.get(key))
-        for key in names
-        if spell(old.get(key)) != spell(new.get(key)) or old.get(key) != new.get(key)
-    )
-    return Part(name=name, changes=tuple(changes))
 
 
 def _code(record: Record, old: Run, new: Run) -> tuple[dict[str, str], dict[str, str]]:

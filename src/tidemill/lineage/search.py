@@ -45,7 +45,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
             return f"no {self.of or 'ref'} yet"
         rows = [
             [item.name, " ".join("@" + a for a in item.aliases), item.what, item.by,
-             spell_time(item.at)]
+             spell_time(item.at)[:16]]
             for item in self.items
         ]  # fmt: skip
         more = f"\n(there are more: --limit {10 * len(self.items)})" if self.is_cut else ""

@@ -129,11 +129,15 @@ def _edges(record: Record, run: Run) -> tuple[Row, ...]:
     return tuple(
         Row(
             name=edge.role,
-            text=f"{edge.name}: " * bool(edge.name)
-            + names.of_artifact(edge.artifact, [edge.source or run.id]),
+            text=_named(edge.name, names.of_artifact(edge.artifact, [edge.source or run.id])),
         )
         for edge in edges
     )
+
+
+def _named(name: str, text: str) -> str:
+    """Return what an edge leads to; its name where the text does not begin with it."""
+    return text if not name or text.startswith(f"{name} ") else f"{name}: {text}"
 
 
 def _shown_artifact(record: Record, target: Target) -> Shown:

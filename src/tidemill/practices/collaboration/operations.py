@@ -31,6 +31,8 @@ class Teams(msgspec.Struct, frozen=True, kw_only=True):
     teams: tuple[Team, ...]
 
     def __str__(self) -> str:
+        if not self.teams:
+            return "no team yet: tidemill team add NAME MEMBER..."
         return table(["team", "members"], [[t.name, ", ".join(t.members)] for t in self.teams])
 
     __repr__ = __str__

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from tidemill.core.digest import digest_of
 from tidemill.core.errors import CancelledError, NotFoundError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.times import parse_span
 from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
+from tidemill.lineage.changes import Part, changes
+from tidemill.lineage.fields import fields_of
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.lineage.suggestions import closest
+from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.practices.delivery.deployment import (
     Deployed,
@@ -220,27 +222,19 @@ def _show(record: Record, artifact: Artifact) -> DeploymentSpec:
     return read_value(record, artifact, DeploymentSpec)
 
 
-class DeploymentChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between two deployments."""
-
-    changes: tuple[tuple[str, str, str], ...]
-
-    def __str__(self) -> str:
-        if not self.changes:
-            return "they answer alike"
-        return "\n".join(f"{name}: {old} -> {new}" for name, old, new in self.changes)
-
-    __repr__ = __str__
+def _diff(record: Record, old: Artifact, new: Artifact) -> Part:
+    """Return what differs in how two deployments answer; which model, their summaries say."""
+    return changes("setting", _settings(_show(record, old)), _settings(_show(record, new)))
 
 
-def _diff(record: Record, old: Artifact, new: Artifact) -> DeploymentChange:
-    before, after = _show(record, old), _show(record, new)
-    changes = tuple(
-        (field, str(getattr(before, field)), str(getattr(after, field)))
-        for field in DeploymentSpec.__struct_fields__
-        if getattr(before, field) != getattr(after, field)
-    )
-    return DeploymentChange(changes=changes)
+def _settings(spec: DeploymentSpec) -> dict[str, str]:
+    own = {"number", "artifact", "run", "rules"}
+    fields = {
+        name: text for name, text in fields_of(spec).items() if name.partition(".")[0] not in own
+    }
+    return fields | {
+        "contract rules": short_id(digest_of(spec.rules.encode())) if spec.rules else ""
+    }
 
 
 OPERATIONS = (

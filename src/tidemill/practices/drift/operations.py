@@ -14,6 +14,7 @@ from tidemill.practices.drift.results import (
     DriftCheck,
     DriftResult,
     DriftStatus,
+    ReferenceView,
 )
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.lineage.record import Record
+    from tidemill.practices.drift.states import Detector
 
 
 def test_drift(
@@ -81,6 +83,25 @@ def show_check(record: Record, artifact: Artifact) -> DriftCheck:
     return read_value(record, artifact, DriftCheck)
 
 
+def show_detector(record: Record, artifact: Artifact) -> Detector:
+    """Return where a detector stands."""
+    from tidemill.practices.drift import states  # noqa: PLC0415 - brings Polars
+
+    return read_value(record, artifact, states.Detector)
+
+
+def show_reference(record: Record, artifact: Artifact) -> ReferenceView:
+    """Return what the days of a model are tested against."""
+    from tidemill.practices.drift.reference import Reference  # noqa: PLC0415 - brings Polars
+
+    held = read_value(record, artifact, Reference)
+    return ReferenceView(
+        model=held.model, days=held.days, rows_a_day=held.rows_a_day, made_from=held.made_from,
+        threshold=held.detector.threshold, notes=held.notes,
+        watched=held.watched.names if held.watched else ("performance",),
+    )  # fmt: skip
+
+
 OPERATIONS = (
     Operation(
         function=test_drift,
@@ -108,6 +129,8 @@ OPERATIONS = (
 )
 KINDS = (
     Kind(name="drift", what="what a drift test of a window said", show=show_check),
-    Kind(name="detector", what="where a drift detector stands"),
-    Kind(name="drift_reference", what="the days that a model is tested against"),
+    Kind(name="detector", what="where a drift detector stands", show=show_detector),
+    Kind(
+        name="drift_reference", what="the days that a model is tested against", show=show_reference
+    ),
 )

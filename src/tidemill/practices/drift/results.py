@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 import msgspec
 
 from tidemill.core.check import State
@@ -9,16 +11,40 @@ from tidemill.core.text import table
 from tidemill.kernels.e_detector import Suspect
 from tidemill.kernels.effect_sizes import EffectSize
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DATA, PERFORMANCE = "drift.data", "drift.performance"
+LOSS = "loss"
+"""The name of the loss among what is watched of performance."""
+
+Turn = Literal["worse", "better", ""]
+"""Whether losses grew or fell; empty: the alarm is not about the loss."""
+
+
+class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the days of a model are tested against, without its histograms."""
+
+    model: str
+    days: int
+    rows_a_day: int
+    made_from: str
+    threshold: float
+    watched: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """A day on which the evidence reached the threshold."""
+    """A day on which the evidence reached the threshold.
+
+    `turned` is of performance: `better` where its losses fell, which is drift, too.
+    """
 
     day: str
     evidence: float
     threshold: float
     suspects: tuple[Suspect, ...]
+    turned: Turn = ""
 
 
 class SkippedDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +93,8 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.evidence:,.3g}, an alarm at {self.threshold:,.0f}"
             )
         for alarm in self.alarms:
-            lines.append(f"  ALARM on {alarm.day}, evidence {alarm.evidence:,.4g}; suspects:")
+            told = f"{spell_turn(alarm.turned)}, " if alarm.turned else ""
+            lines.append(f"  ALARM on {alarm.day}: {told}evidence {alarm.evidence:,.4g}; suspects:")
             lines += [_suspect(one) for one in alarm.suspects]
         lines += [
             f"    {effect.name}: {', '.join(map(_size, effect.sizes))}" for effect in self.effects
@@ -138,12 +165,29 @@ class DriftStatus(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
+def turn_of(suspects: Sequence[Suspect]) -> Turn:
+    """Return whether an alarm of performance is about losses that grew or that fell."""
+    loss = [suspect.direction for suspect in suspects if suspect.name == LOSS]
+    if not loss:
+        return ""
+    return "worse" if loss[0] == "higher" else "better"
+
+
+def spell_turn(turn: Turn) -> str:
+    """Return a turn in words.
+
+    >>> spell_turn("better")
+    'better (its losses fell)'
+    """
+    return {"worse": "worse (its losses grew)", "better": "better (its losses fell)", "": ""}[turn]
+
+
 def _suspect(suspect: Suspect) -> str:
     return (
-        f"    {suspect.name} {suspect.direction} ({suspect.value:.4g} that day, "
+        f"    {suspect.name} {suspect.direction} ({suspect.value:z.4g} that day, "
         f"{suspect.evidence_share:.0%} of the evidence)"
     )
 
 
 def _size(size: EffectSize) -> str:
-    return f"{size.measure} {size.value:.3g} ({size.low:.3g} to {size.high:.3g})"
+    return f"{size.measure} {size.value:z.3g} ({size.low:z.3g} to {size.high:z.3g})"

@@ -12,7 +12,10 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import RefName
 from tidemill.core.text import table
 from tidemill.lineage.artifacts import put_value, read_value
+from tidemill.lineage.changes import Part, changes
+from tidemill.lineage.fields import fields_of
 from tidemill.lineage.suggestions import closest
+from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.practices.features.declare import FeatureView, ViewSpec
 from tidemill.practices.infrastructure.project import declared, object_path
@@ -221,6 +224,28 @@ def show_view(record: Record, artifact: Artifact) -> ViewDefinition:
     return read_value(record, artifact, ViewDefinition)
 
 
+def diff_views(record: Record, old: Artifact, new: Artifact) -> Part:
+    """Return which features, source, entity and code of two views differ."""
+    return changes("view", _told(show_view(record, old)), _told(show_view(record, new)))
+
+
+def _told(view: ViewDefinition) -> dict[str, str]:
+    spec = view.spec
+    return {
+        "source": f"data:{spec.source}",
+        "entity": ", ".join(spec.entity),
+        "code": f"{view.path} {short_id(view.digest)}",
+        "when": ", ".join(
+            f"{name}={text}" for name, text in fields_of(spec).items()
+            if not name.startswith(("features", "name", "source", "entity"))
+        ),
+        **{
+            f"feature {name}": f"{f.kind} {f.column}".rstrip() + f", {_hours(f.window_us)}"
+            for name, f in spec.features
+        },
+    }  # fmt: skip
+
+
 def _frame(record: Record, source: object) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 - heavy
 
@@ -263,4 +288,4 @@ OPERATIONS = (
     ),
     Operation(function=vectors, command=("view", "vectors"), faces=("python",)),
 )
-KINDS = (Kind(name="view", what="a feature view's definition", show=show_view),)
+KINDS = (Kind(name="view", what="a feature view's definition", show=show_view, diff=diff_views),)

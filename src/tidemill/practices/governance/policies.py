@@ -33,15 +33,7 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
 
     def __str__(self) -> str:
-        policy = self.policy
-        needs = [
-            "a reason" if policy.needs_reason else "",
-            f"a pass of {', '.join(policy.verdicts)}" if policy.verdicts else "",
-            f"{policy.approvals} approvals" if policy.approvals else "",
-            f"one of {', '.join(policy.actors)} to do it" if policy.actors else "",
-        ]
-        told = ", ".join(need for need in needs if need) or "nothing"
-        return f"{self.ref}@{self.alias} moves only with {told} (policy version {self.number})"
+        return f"{self.ref}{self.policy} (policy version {self.number})"
 
     __repr__ = __str__
 
@@ -140,7 +132,7 @@ def put_approval(record: Record, pointer: str, alias: str, because: str) -> Appr
         NotAllowedError: a trigger cannot approve; there must be a reason.
     """
     if record.actor.kind == "trigger":
-        raise NotAllowedError("a trigger cannot approve", fix="a person must")
+        raise NotAllowedError("a trigger cannot approve", fix="let a person run the same command")
     if not because.strip():
         raise NotAllowedError("an approval needs a reason", fix='--because "..."')
     version, now = resolve(record, pointer), record.now()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.operation import Kind, Operation
+from tidemill.core.text import spell
 from tidemill.lineage.artifacts import read_value
+from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.targets import Located
 from tidemill.practices.monitoring.agreement import feature_agreement
 from tidemill.practices.monitoring.feature_values import feature_origins
@@ -18,7 +20,7 @@ from tidemill.practices.monitoring.predictions import (
     described,
     find_prediction,
 )
-from tidemill.practices.monitoring.report import Report
+from tidemill.practices.monitoring.report import Report, ReportFigure
 from tidemill.practices.monitoring.windows import collect, list_windows
 
 if TYPE_CHECKING:
@@ -48,6 +50,27 @@ def locate_prediction(record: Record, name: str) -> Located:
 def show_report(record: Record, artifact: Artifact) -> Report:
     """Return a report as it was made."""
     return read_value(record, artifact, Report)
+
+
+def diff_reports(record: Record, old: Artifact, new: Artifact) -> Part:
+    """Return which figures of two reports differ, with their intervals."""
+    return changes(
+        "of the report", _told(show_report(record, old)), _told(show_report(record, new))
+    )
+
+
+def _told(report: Report) -> dict[str, str]:
+    figures = (*report.figures, *report.business)
+    return {
+        "window": report.window,
+        **{f.name: f"{spell(f.value)} {_interval(f)}".rstrip() for f in figures},
+    }
+
+
+def _interval(figure: ReportFigure) -> str:
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"({figure.low:.4g} to {figure.high:.4g})"
 
 
 OPERATIONS = (
@@ -94,5 +117,10 @@ OPERATIONS = (
 )
 KINDS = (
     Kind(name="prediction", what="one answer of a model server", locate=locate_prediction),
-    Kind(name="report", what="figures of a model on rows or a window", show=show_report),
+    Kind(
+        name="report",
+        what="figures of a model on rows or a window",
+        show=show_report,
+        diff=diff_reports,
+    ),
 )

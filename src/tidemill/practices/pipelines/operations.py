@@ -6,9 +6,14 @@ from collections.abc import Mapping  # noqa: TC003 - faces read the annotations
 from datetime import datetime  # noqa: TC003 - as above
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.errors import NotFoundError
 from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.artifacts import read_bytes, read_value, tree_entries
 from tidemill.lineage.suggestions import closest
+from tidemill.lineage.wording import short_id
+from tidemill.ports.workspace import EnvironmentCapture, MachineCapture
 from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.opening import RunWish
@@ -16,6 +21,7 @@ from tidemill.practices.pipelines.results import PipelineRun  # noqa: TC001 - as
 from tidemill.practices.pipelines.running import run
 
 if TYPE_CHECKING:
+    from tidemill.core.artifact import Artifact
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
 
@@ -70,6 +76,30 @@ def _those_there_are(names: list[str]) -> str:
     return "decorate a function with @tm.pipeline in a module of the project"
 
 
+def show_value(record: Record, artifact: Artifact) -> object:
+    """Return what a step's result spells where that is plain data, else None."""
+    try:
+        return msgspec.json.decode(read_bytes(record, artifact))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def show_code(record: Record, artifact: Artifact) -> dict[str, str]:
+    """Return the files of captured code and the digests of their bytes."""
+    return {entry.path: short_id(entry.digest) for entry in tree_entries(record, artifact)}
+
+
+def show_environment(record: Record, artifact: Artifact) -> EnvironmentCapture:
+    """Return what was installed."""
+    found = read_value(record, artifact, EnvironmentCapture)
+    return msgspec.structs.replace(found, requirements="")  # the distributions say it
+
+
+def show_machine(record: Record, artifact: Artifact) -> MachineCapture:
+    """Return the machine that a run was on."""
+    return read_value(record, artifact, MachineCapture)
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         function=run_pipeline,
@@ -84,8 +114,22 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 KINDS: tuple[Kind, ...] = (
-    Kind(name="value", what="a result of a step: data in the typed spelling of tidemill"),
-    Kind(name="code", what="the files of a project as they were when a run used them"),
-    Kind(name="environment", what="Python and everything installed when a run used it"),
-    Kind(name="machine", what="the machine that a run was on; never part of an identity"),
+    Kind(
+        name="value",
+        what="a result of a step: data in the typed spelling of tidemill",
+        show=show_value,
+    ),
+    Kind(
+        name="code", what="the files of a project as they were when a run used them", show=show_code
+    ),
+    Kind(
+        name="environment",
+        what="Python and everything installed when a run used it",
+        show=show_environment,
+    ),
+    Kind(
+        name="machine",
+        what="the machine that a run was on; never part of an identity",
+        show=show_machine,
+    ),
 )
