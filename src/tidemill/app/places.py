@@ -20,6 +20,7 @@ from tidemill.lineage.record import Places, Ports, Record, Tell
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tidemill.app.project_folder import ProjectFile
     from tidemill.core.operation import Role
     from tidemill.core.settings import Settings
     from tidemill.ports.clock import Clock
@@ -49,7 +50,10 @@ def open_record(
     """
     variables = os.environ if environment is None else environment
     folder = find_project(start or Path.cwd()) if needs_project else (start or Path.cwd()).resolve()
-    settings = resolve_settings(read_project_file(folder), variables)
+    file = read_project_file(folder)
+    settings = resolve_settings(file.tables, variables, text=file.text)
+    if "gates" in file.tables:
+        _refuse_unknown_bounds(file)
     return Record(
         ports=Ports(places_of(folder, settings)),
         project=settings.text("project.name") or project_name(folder),
@@ -58,6 +62,13 @@ def open_record(
         kinds=Kinds(),
         tell=tell or Tell(),
     )
+
+
+def _refuse_unknown_bounds(file: ProjectFile) -> None:
+    """Read `[gates]` too: whoever misspelt a bound learns it now, not when a model is judged."""
+    from tidemill.practices.integration.bounds import bounds_of  # noqa: PLC0415 - few files have it
+
+    bounds_of(file.tables["gates"], file.text)
 
 
 def role_of(record: Record) -> Role:

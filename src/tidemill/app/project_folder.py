@@ -6,18 +6,27 @@ import getpass
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tidemill.core.actor import Actor
 from tidemill.core.errors import InvalidInputError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 FILE = "tidemill.toml"
 STATE = ".tidemill"
 """Folder of everything that the embedded places keep."""
+
+
+class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project's file says, as nested tables, and its text, by which lines are told."""
+
+    tables: Mapping[str, Any] = {}
+    text: str = ""
 
 
 def find_project(start: Path) -> Path:
@@ -38,8 +47,8 @@ def find_project(start: Path) -> Path:
     )
 
 
-def read_project_file(folder: Path) -> Mapping[str, Any]:
-    """Return what `tidemill.toml` says, as nested tables; empty where there is no file.
+def read_project_file(folder: Path) -> ProjectFile:
+    """Return what `tidemill.toml` says; nothing where there is no file.
 
     Raises:
         InvalidInputError: it is not TOML (names line and column) or not UTF-8.
@@ -47,9 +56,10 @@ def read_project_file(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / FILE
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return ProjectFile(tables=tomllib.loads(text), text=text)
     except FileNotFoundError:
-        return {}
+        return ProjectFile()
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{FILE} is not TOML: {error}", fix=f"correct {path}") from None
     except UnicodeDecodeError as error:

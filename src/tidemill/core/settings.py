@@ -4,57 +4,110 @@ Command-line option > environment variable `TIDEMILL_SECTION_NAME` > `tidemill.t
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.setting_values import Takes, Value
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """The value of one setting and where it came from."""
 
     name: str
-    value: str | int | float | bool
+    value: Value
     origin: str
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting that exists: its default and what it does."""
+    """A setting that exists: its default, what it may be (unit, range or set), what it does."""
 
-    default: str | int | float | bool
+    default: Value
+    takes: Takes = Takes()
     what: str
 
 
+_DAY_S, _YEAR_S = 86_400, 365 * 86_400
+_OFTEN = Takes(form="span", least=1, most=_DAY_S, words=("off", ""))
+
 KNOWN: Mapping[str, Known] = {
-    "project.name": Known(default="", what="name of the project; default: its folder's name"),
-    "project.owner": Known(default="", what="owner of new refs: a person or team:NAME"),
-    "project.code": Known(default=".", what="folder of the project's own Python modules"),
+    "project.name": Known(
+        default="", takes=Takes(form="name", words=("",)),
+        what="name of the project; empty: its folder's name",
+    ),
+    "project.owner": Known(
+        default="", takes=Takes(form="owner", words=("",)),
+        what="owner of new refs: a person or a team; empty: who acts",
+    ),
+    "project.code": Known(
+        default=".", takes=Takes(form="path"), what="folder of the project's own Python modules"
+    ),
     "project.modules": Known(
-        default="", what="the project's modules, by comma; default: those that import tidemill"
+        default="", takes=Takes(form="modules", words=("",)),
+        what="the project's modules; empty: those that import tidemill",
     ),
     "project.allow": Known(
         default="", what="code files that may be large or look like a secret: patterns, by commas"
     ),
-    "record.ledger": Known(default=".tidemill/ledger.db", what="where the record is kept"),
-    "record.objects": Known(default=".tidemill/objects", what="where bytes are kept"),
-    "run.workers": Known(default=2, what="steps that run at the same time"),
-    "run.timeout": Known(default="1h", what="longest time of one step"),
-    "serving.host": Known(default="127.0.0.1", what="address that model servers listen on"),
-    "serving.threads": Known(default=1, what="BLAS and OpenMP threads of a model server"),
-    "serving.log": Known(default="fast", what="prediction log: fast, or durable (synced first)"),
-    "serving.max_rows": Known(default=1024, what="most rows of one request"),
+    "record.ledger": Known(
+        default=".tidemill/ledger.db", takes=Takes(form="path"), what="where the record is kept"
+    ),
+    "record.objects": Known(
+        default=".tidemill/objects", takes=Takes(form="path"), what="where bytes are kept"
+    ),
+    "run.workers": Known(
+        default=2, takes=Takes(form="whole", unit="steps", least=1, most=1024),
+        what="steps that run at the same time",
+    ),
+    "run.timeout": Known(
+        default="1h", takes=Takes(form="span", least=1, most=_YEAR_S),
+        what="longest time of one step",
+    ),
+    "serving.host": Known(
+        default="127.0.0.1", takes=Takes(form="address"),
+        what="address that model servers listen on; only loopback is accepted,"
+        " since there is no authentication yet",
+    ),
+    "serving.threads": Known(
+        default=1, takes=Takes(form="whole", unit="threads", least=1, most=1024),
+        what="BLAS and OpenMP threads of a model server",
+    ),
+    "serving.log": Known(
+        default="fast", takes=Takes(form="choice", choices=("fast", "durable")),
+        what="prediction log: fast survives the death of the process, durable that of the machine",
+    ),
+    "serving.max_rows": Known(
+        default=1024, takes=Takes(form="whole", unit="rows", least=1, most=1_000_000),
+        what="most rows of one request",
+    ),
     "supervisor.triggers": Known(
-        default="", what="how often `tidemill up` asks the triggers, like 1m; empty: never"
+        default="1m", takes=_OFTEN,
+        what="how often the supervisor asks the triggers, where there are any; off: never",
     ),
     "supervisor.collect": Known(
-        default="", what="how often `tidemill up` seals days that are over, like 1h; empty: never"
+        default="5m", takes=_OFTEN,
+        what="how often the supervisor seals days that are over, where there is a deployment;"
+        " off: never",
     ),
     "drift.alarms_per_year": Known(
-        default=1.0, what="false alarms a year that drift detection may raise, over everything"
+        default=1.0, takes=Takes(form="number", unit="alarms a year", least=0.001, most=365),
+        what="false alarms that drift detection may raise, over everything watched of a model,"
+        " half for data, half for performance",
     ),
+}  # fmt: skip
+"""Every setting there is. `docs/configuration.md` is tested against this table."""
+
+VARIABLES: Mapping[str, str] = {
+    "TIDEMILL_ACTOR": "who acts, a name or `trigger:NAME`; default: Git's user, else the machine's",
 }
+"""Environment variables of ours that are no setting; also what we set for processes we start."""
+
+_PREFIX = "TIDEMILL_"
+_OF_KUBERNETES = re.compile(r"TIDEMILL_(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP)\w*)?)")
+"""What Kubernetes sets in every container beside a service that is called `tidemill`."""
 
 
 TABLES: tuple[str, ...] = ("gates", "trigger")
@@ -67,7 +120,7 @@ def variable(name: str) -> str:
     >>> variable("run.workers")
     'TIDEMILL_RUN_WORKERS'
     """
-    return "TIDEMILL_" + name.upper().replace(".", "_")
+    return _PREFIX + name.upper().replace(".", "_")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,33 +141,106 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return int(self.values[name].value)
 
 
+def line_of(text: str, section: str, key: str) -> int:
+    r"""Return the line, from 1, on which a TOML text gives a key of a section; 0: not found.
+
+    >>> line_of("[run]\nworkers = 2", "run", "workers")
+    2
+    """
+    inside = ""
+    word = re.escape(key)
+    plain = re.compile(rf"\s*[\"']?{word}[\"']?\s*=")
+    dotted = re.compile(rf"\s*{re.escape(section)}\s*\.\s*{word}\s*=")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+\s*([^\]\s]+)\s*\]", line):
+            inside = header[1]
+        elif (plain if inside == section else dotted).match(line):
+            return number
+    return 0
+
+
+def place_of(text: str, section: str, key: str, *, file_name: str = "tidemill.toml") -> str:
+    """Return where a file gives a key: `tidemill.toml:7`, without a line where that is unknown."""
+    line = line_of(text, section, key)
+    return f"{file_name}:{line}" if line else file_name
+
+
 def resolve_settings(
-    file: Mapping[str, Any], environment: Mapping[str, str], *, file_name: str = "tidemill.toml"
+    file: Mapping[str, Any],
+    environment: Mapping[str, str],
+    *,
+    text: str = "",
+    file_name: str = "tidemill.toml",
 ) -> Settings:
     """Return the settings from a parsed file (nested tables) and the environment.
 
-    Tables of the file that belong to a practice (`TABLES`) are left to it.
+    Tables of the file that belong to a practice (`TABLES`) are left to it. `text` is the file
+    before it was parsed, so that errors can tell the line.
 
     Raises:
-        InvalidInputError: a section or setting does not exist, or a setting has the wrong type.
+        InvalidInputError: a section, a setting or a variable of ours does not exist, or a setting
+            is something that it does not take.
     """
     given = _given(file, file_name)
+    _refuse_unknown_variables(environment)
+    places = {name: place_of(text, *name.split(".", 1), file_name=file_name) for name in given}
     for name in given:
         if name not in KNOWN:
             raise InvalidInputError(
-                f"{file_name} has a setting {name!r} that does not exist",
-                fix=f"settings of this section: {', '.join(_of_section(name))}",
+                f"{places[name]} has a setting {name!r} that does not exist",
+                fix=_meant(name, list(KNOWN), _of_section(name), "settings of this section"),
             )
-    values: dict[str, Setting] = {}
-    for name, known in KNOWN.items():
-        if variable(name) in environment:
-            value, origin = environment[variable(name)], f"environment variable {variable(name)}"
-        elif name in given:
-            value, origin = given[name], file_name  # type: ignore[assignment]
-        else:
-            value, origin = known.default, "default"  # type: ignore[assignment]
-        values[name] = Setting(name=name, value=_typed(name, value, origin), origin=origin)
-    return Settings(values=values)
+    return Settings(
+        values={name: _setting(name, given, environment, places) for name in KNOWN},
+    )
+
+
+def _setting(
+    name: str,
+    given: Mapping[str, object],
+    environment: Mapping[str, str],
+    places: Mapping[str, str],
+) -> Setting:
+    value, origin = KNOWN[name].default, "default"
+    if name in given:  # read also where a variable hides it: a wrong one waits for nobody
+        origin = places[name]
+        value = _read(name, given[name], origin)
+    if variable(name) in environment:
+        origin = f"environment variable {variable(name)}"
+        value = _read(name, environment[variable(name)], origin, is_text=True)
+    return Setting(name=name, value=value, origin=origin)
+
+
+def _read(name: str, given: object, origin: str, *, is_text: bool = False) -> Value:
+    known = KNOWN[name]
+    try:
+        return known.takes.read(given, is_text=is_text)
+    except (ValueError, TypeError):
+        example = msgspec.json.encode(known.default).decode()
+        line = f"{variable(name)}={known.default}" if is_text else f"{name} = {example}"
+        raise InvalidInputError(
+            f"{name} is {given!r} ({origin}), but it takes {known.takes}",
+            fix=f"give it a value like its default: {line}",
+        ) from None
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = [*map(variable, KNOWN), *VARIABLES]
+    for name in sorted(environment):
+        if not name.startswith(_PREFIX) or name in known or _OF_KUBERNETES.fullmatch(name):
+            continue
+        near = [one for one in known if one.startswith(name.rpartition("_")[0] + "_")]
+        raise InvalidInputError(
+            f"the environment variable {name} is none that tidemill knows",
+            fix=f"{_meant(name, known, near or known, 'variables')}; or unset {name}",
+        )
+
+
+def _meant(wanted: str, names: list[str], listed: list[str], what: str) -> str:
+    """Return what was probably meant, else all that it could have been."""
+    near = difflib.get_close_matches(wanted, names, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}{what}: {', '.join(listed)}"
 
 
 def _given(file: Mapping[str, Any], file_name: str) -> dict[str, object]:
@@ -142,14 +268,3 @@ def _given(file: Mapping[str, Any], file_name: str) -> dict[str, object]:
 def _of_section(name: str) -> list[str]:
     section = name.partition(".")[0]
     return [known for known in KNOWN if known.startswith(section + ".")]
-
-
-def _typed(name: str, value: object, origin: str) -> str | int | float | bool:
-    wanted = type(KNOWN[name].default)
-    try:
-        return msgspec.convert(value, wanted, strict=False)
-    except msgspec.ValidationError:
-        raise InvalidInputError(
-            f"{name} is {value!r} ({origin}), but it takes {wanted.__name__}",
-            fix=f"give {name} a value like {KNOWN[name].default!r}",
-        ) from None

@@ -36,10 +36,32 @@ def test_init_makes_the_same_project_everywhere(tidemill, tmp_path) -> None:
 def test_config_show_names_the_origin_of_every_setting(tidemill) -> None:
     answer = json.loads(tidemill("config", "show", "--json", TIDEMILL_RUN_WORKERS="5").stdout)
     settings = {one["name"]: one for one in answer["settings"]}
-    assert settings["project.name"]["origin"] == "tidemill.toml"
+    assert settings["project.name"]["origin"] == "tidemill.toml:2"
+    assert settings["serving.log"]["takes"] == "fast or durable"
     assert settings["run.workers"]["value"] == 5
     assert settings["run.workers"]["origin"] == "environment variable TIDEMILL_RUN_WORKERS"
     assert settings["serving.host"]["origin"] == "default"
+
+
+@pytest.mark.parametrize("command", [("config", "show"), ("check",), ("list",), ("status",)])
+def test_a_misspelt_bound_of_the_gates_is_told_by_whatever_reads_the_file(
+    tidemill, project, command
+) -> None:
+    file = project / "tidemill.toml"
+    text = file.read_text() + "[gates]\nmin_acu = 0.6\n"
+    file.write_text(text)
+    answer = tidemill(*command)
+    assert answer.returncode == 5
+    assert (
+        f"min_acu = 0.6, which is no bound (tidemill.toml:{text.count(chr(10))})" in answer.stderr
+    )
+    assert "did you mean min_auc?" in answer.stderr
+
+
+def test_a_misspelt_variable_is_told_by_every_command(tidemill) -> None:
+    answer = tidemill("list", TIDEMILL_RUN_WORKER="5")
+    assert answer.returncode == 5
+    assert "did you mean TIDEMILL_RUN_WORKERS?" in answer.stderr
 
 
 def test_status_of_a_new_project_says_that_there_is_nothing(tidemill) -> None:

@@ -63,6 +63,40 @@ def test_bounds_come_from_the_file_and_a_misspelt_one_is_told(record, project_fo
         project_bounds(record)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("min_acu = 0.6", "did you mean min_auc?"),
+        ("max_sise_mb = 5", "did you mean max_size_mb?"),
+        ("auc = 0.6", "did you mean"),
+        ("min_auc = true", "takes a number of the metric's unit"),
+        ("min_auc = nan", "takes a number"),
+        ("max_size_mb = 'x'", "takes a number of MB, 0 to"),
+        ("max_latency_ms = -1", "takes a number of ms, 0 to"),
+        ("leak_moments = 1.5", "takes a whole number of moments"),
+        ("test_timeout = 'long'", "takes a length of time"),
+        ("min_profit = 3", "bounds: leak_moments"),
+    ],
+)
+def test_a_bound_that_is_none_is_told_with_its_line_and_what_was_meant(
+    record, project_folder, line, told
+) -> None:
+    (project_folder / "tidemill.toml").write_text(f"[gates]\n# bounds\n{line}\n")
+    with pytest.raises(InvalidInputError) as error:
+        project_bounds(record)
+    assert "(tidemill.toml:3)" in str(error.value)
+    assert told in str(error.value)
+
+
+def test_a_figure_of_the_projects_own_can_be_bounded(record, project_folder) -> None:
+    write(
+        project_folder, "pipeline.py",
+        "import tidemill as tm\n\n\n@tm.business_figure()\ndef profit(rows):\n    return rows\n",
+    )  # fmt: skip
+    (project_folder / "tidemill.toml").write_text("[gates]\nmin_profit = 3\n")
+    assert dict(project_bounds(record).metrics) == {"min_profit": 3.0}
+
+
 def test_junit_is_xml_whatever_the_findings_hold() -> None:
     hostile = 'a < b & "c" \x00 \x1b[31m ]]> é'
     gate = Gate(

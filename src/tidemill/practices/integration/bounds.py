@@ -16,15 +16,19 @@ test_timeout = "10m"
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.setting_values import Takes
+from tidemill.core.settings import place_of
 from tidemill.core.times import parse_span
 from tidemill.lineage.suggestions import closest
-from tidemill.practices.integration.project_file import FILE, file_table
+from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.integration.project_file import FILE, file_table, file_text
 
 if TYPE_CHECKING:
     from tidemill.core.task import TaskKind
@@ -36,6 +40,13 @@ _OF_KIND: Mapping[TaskKind, Mapping[str, float]] = {
     "regression": {"min_r2": 0.0},
 }
 """What a model must at least show when a project says nothing: better than knowing nothing."""
+_DAY_S = 86_400
+_COUNTS = {"min_slice_rows": "rows", "leak_moments": "moments"}
+_UNITS = {
+    "max_calibration_error": "probability", "max_slice_gap": "the primary metric's unit",
+    "max_latency_ms": "ms", "max_batch_latency_ms": "ms", "max_size_mb": "MB",
+    "max_single_feature": "AUC",
+}  # fmt: skip
 _ANY_CLASSES = {"log_loss", "brier", "accuracy", "calibration_error"}
 _METRICS: Mapping[TaskKind, frozenset[str]] = {
     "binary": frozenset({"auc", "precision", "recall", "f1", "base_rate", *_ANY_CLASSES}),
@@ -72,31 +83,98 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
         return own or _OF_KIND[kind]
 
 
+_KNOWN_METRICS = tuple(sorted(frozenset[str]().union(*_METRICS.values())))
 _GENERAL = frozenset(Bounds.__struct_fields__) - {"metrics"}
+_NAMES = (*sorted(_GENERAL), *(f"{side}_{m}" for m in _KNOWN_METRICS for side in ("min", "max")))
+_LIKE = 0.8
+"""From which likeness on an unknown name is a misspelt one, and no figure of the project's own."""
 
 
 def project_bounds(record: Record) -> Bounds:
     """Return the project's bounds.
 
     Raises:
-        InvalidInputError: a bound does not exist or is no number; names the closest.
+        InvalidInputError: as `bounds_of`, or neither a metric nor a figure of the project's own
+            has the name of a bound.
     """
-    given = file_table(record, "gates", dict[str, int | float | str], default={})
-    general = {name: value for name, value in given.items() if name in _GENERAL}
-    metrics: dict[str, float] = {}
+    text, given = file_text(record), file_table(record, "gates", dict[str, object], default={})
+    bounds = bounds_of(given, text)
+    own = [name for name in bounds.metrics if name not in _NAMES]
+    if own:
+        from tidemill.practices.monitoring.business import (  # noqa: PLC0415 - NumPy; few need it
+            BusinessFigure,
+        )
+
+        figures = {figure.name for figure in declared(record, BusinessFigure).values()}
+        for name in own:
+            if name.partition("_")[2] not in figures:
+                raise _unknown(name, given[name], text, [*_KNOWN_METRICS, *sorted(figures)])
+    return bounds
+
+
+def bounds_of(given: object, text: str = "") -> Bounds:
+    """Return the bounds of a table `[gates]`, without a look at the project's code.
+
+    What could be a bound of a figure of the project's own (`BusinessFigure`) is let pass here.
+
+    Args:
+        given: the table as it was parsed.
+        text: the whole file, by which errors tell the line.
+
+    Raises:
+        InvalidInputError: a bound does not exist (names the closest), or is no number or too small.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInputError(f"[gates] in {FILE} is {given!r}", fix="write [gates] and below it")
     for name, value in given.items():
-        if name in _GENERAL:
-            continue
-        if not name.startswith(("min_", "max_")) or not isinstance(value, int | float):
-            near = closest(name, sorted(_GENERAL))
-            raise InvalidInputError(
-                f"[gates] in {FILE} has {name} = {value!r}, which is no bound",
-                fix=f"did you mean {near}?" if near else "write min_METRIC or max_METRIC = NUMBER",
-            )
-        metrics[name] = float(value)
-    try:
-        bounds = msgspec.convert({**general, "metrics": metrics}, Bounds, strict=False)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError(f"[gates] in {FILE}: {error}", fix="give a number") from None
+        if name not in _NAMES and (not _is_bound(name) or _is_misspelt(name)):
+            raise _unknown(name, value, text, list(_KNOWN_METRICS))
+        _require_number(name, value, place_of(text, "gates", name))
+    metrics = {name: float(bound) for name, bound in given.items() if name not in _GENERAL}
+    general = {name: value for name, value in given.items() if name in _GENERAL}
+    bounds: Bounds = msgspec.convert({**general, "metrics": metrics}, Bounds)
     parse_span(bounds.test_timeout)
     return bounds
+
+
+def _is_misspelt(name: str) -> bool:
+    return bool(difflib.get_close_matches(name, _NAMES, n=1, cutoff=_LIKE))
+
+
+def _is_bound(name: str) -> bool:
+    return name.startswith(("min_", "max_")) and len(name) > len("min_")
+
+
+def _require_number(name: str, value: object, place: str) -> None:
+    """Refuse what is no number; a bound in general is none below 0 either, a count no fraction.
+
+    Raises:
+        InvalidInputError: it is something else.
+    """
+    if name == "test_timeout":
+        takes = Takes(form="span", least=1, most=_DAY_S)
+    elif name in _COUNTS:
+        takes = Takes(form="whole", unit=_COUNTS[name], least=0, most=1e9)
+    elif name in _GENERAL:
+        takes = Takes(form="number", unit=_UNITS[name], least=0, most=1e9)
+    else:
+        takes = Takes(form="number", unit="the metric's unit", least=-1e300, most=1e300)
+    try:
+        takes.read(value)
+    except (ValueError, TypeError):
+        raise InvalidInputError(
+            f"{name} in [gates] is {value!r} ({place}), but it takes {takes}",
+            fix='give a length of time, like "10m"'
+            if name == "test_timeout"
+            else f"give a number: {name} = {getattr(Bounds(), name, 0.5)}",
+        ) from None
+
+
+def _unknown(name: str, value: object, text: str, metrics: list[str]) -> InvalidInputError:
+    place = place_of(text, "gates", name)
+    near = closest(name, _NAMES)
+    listed = f"bounds: {', '.join(sorted(_GENERAL))}, or min_ or max_ of {', '.join(metrics)}"
+    return InvalidInputError(
+        f"[gates] has {name} = {value!r}, which is no bound ({place})",
+        fix=f"did you mean {near}? {listed}" if near else listed,
+    )

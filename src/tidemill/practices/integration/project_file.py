@@ -18,18 +18,30 @@ T = TypeVar("T")
 FILE = "tidemill.toml"
 
 
+def file_text(record: Record) -> str:
+    """Return the project's file as it lies there, "" where there is none.
+
+    Raises:
+        InvalidInputError: it is not UTF-8.
+    """
+    path = project_root(record) / FILE
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{FILE} cannot be read: {error}", fix=f"repair {FILE}") from None
+
+
 def file_table(record: Record, name: str, type_: type[T], *, default: T) -> T:
     """Return a top-level table of the project's file as a value; `default` where there is none.
 
     Raises:
         InvalidInputError: the file is no TOML, or a key is unknown or of another type.
     """
-    path = project_root(record) / FILE
-    if not path.exists():
-        return default
     try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        parsed = tomllib.loads(file_text(record))
+    except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{FILE} cannot be read: {error}", fix=f"repair {FILE}") from None
     if name not in parsed:
         return default
