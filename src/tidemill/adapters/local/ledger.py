@@ -25,6 +25,7 @@ from tidemill.adapters.sql_graph import keys_with, walk
 from tidemill.adapters.sql_group_commit import GroupCommit, Request
 from tidemill.adapters.sql_query import find
 from tidemill.adapters.sql_schema import MIGRATIONS, migrate, require_known, schema_number
+from tidemill.adapters.sqlite_read_only import ReadOnlyConnections, is_read_only
 from tidemill.core.errors import CorruptError, UnavailableError
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ class SqliteLedger:
 
     def _start(self) -> None:
         """Begin with nothing open: when made, and in the child of a fork."""
-        self._connections = _Connections(self._path)
+        self._connections: _Connections | ReadOnlyConnections = (
+            ReadOnlyConnections(self._path, BUSY_S, _told)
+            if is_read_only(self._path)
+            else _Connections(self._path)
+        )
         self._group = GroupCommit(self._write_group)
         self._finalizer = weakref.finalize(self, self._connections.close)
 
@@ -318,7 +323,7 @@ def _no_room(path: Path, error: Exception) -> UnavailableError:
     if isinstance(error, PermissionError) or "readonly" in str(error):
         return UnavailableError(
             f"the record {path.name} cannot be written by this user: {error}",
-            fix="see to the permissions of its folder; reading needs the right to lock it, too",
+            fix="see to the permissions of its folder, or work on a copy of the project",
         )
     place = next((folder for folder in (path, *path.parents) if folder.exists()), path)
     free = shutil.disk_usage(place).free if place.exists() else 0

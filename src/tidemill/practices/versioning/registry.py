@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +96,9 @@ def model_folder(record: Record, model: str | Artifact) -> Path:
     entries = tree_entries(record, artifact)
     if folder.exists() and _is_whole(folder, entries):
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
+    if not _is_made(cache):
+        cache = _own_cache()
+        folder = cache / folder.name
     fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".new-"))
     for entry in entries:
         target = fresh / entry.path
@@ -107,6 +111,23 @@ def model_folder(record: Record, model: str | Artifact) -> Path:
             f"the files of {artifact} are not what their digests say", fix=f"remove {folder.name}"
         )
     return folder
+
+
+def _is_made(cache: Path) -> bool:
+    """Make the project's cache; False: this user may only read the project."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(cache, os.W_OK | os.X_OK)
+
+
+@lru_cache(maxsize=1)
+def _own_cache() -> Path:
+    """Return a folder of this process alone, gone when it ends."""
+    folder = tempfile.mkdtemp(prefix="tidemill-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _put_in_place(fresh: Path, folder: Path) -> None:
