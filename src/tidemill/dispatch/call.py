@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from tidemill.core.errors import NotAllowedError
+from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.operation import Role
+from tidemill.kernels.secret_text import secret_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tidemill.core.operation import Operation
     from tidemill.lineage.record import Record
@@ -39,11 +41,40 @@ def call(
 
     Raises:
         NotAllowedError: the actor's role is less than the operation needs.
+        InvalidInputError: a text that would be recorded holds a secret.
         TidemillError: whatever the operation raises.
     """
     if operation.role != "reader":
         authorise(record, operation, role_of(record))
+        refuse_secrets(operation, [*arguments, *(options or {}).values()])
     return operation.function(record, *arguments, **(options or {}))
+
+
+def refuse_secrets(operation: Operation, given: Sequence[object]) -> None:
+    """Refuse a text that holds a secret: a reason, a comment or a tag is kept for ever.
+
+    Raises:
+        InvalidInputError: one does; the message does not show it.
+    """
+    for text in _texts(given):
+        if found := secret_text(text.encode("utf-8", "replace")):
+            raise InvalidInputError(
+                f"what was given to `tidemill {' '.join(operation.command)}` looks like a secret"
+                f" (it {found.split(' ', 2)[2]}); the record keeps every text",
+                fix="leave it out, or name where it is kept, and change it if it was shown",
+            )
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts that arguments are made of; frames and other things have none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts([key, item])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(item)
 
 
 def authorise(record: Record, operation: Operation, role: Role) -> None:

@@ -32,6 +32,7 @@ from tidemill.core.facts import (
 )
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Ref, RefName, Version
+from tidemill.kernels.secret_text import without_secrets
 from tidemill.ports.ledger import ConditionFailedError
 
 if TYPE_CHECKING:
@@ -147,7 +148,10 @@ class RunDraft:
     def seal(self, status: Status = "done", error: str = "") -> None:
         """End the run: everything collected becomes true together, or nothing does."""
         sealed = RunSealed(
-            run=self.id, status=status, sealed_at=self.record.now(), error=error[:4000]
+            run=self.id,
+            status=status,
+            sealed_at=self.record.now(),
+            error=without_secrets(error)[:4000],
         )
         start: tuple[Fact, ...] = () if self._is_announced else (self.opened,)
         base: tuple[Fact, ...] = (*start, *self._facts, *self._columns())
