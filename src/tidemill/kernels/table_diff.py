@@ -126,7 +126,7 @@ class TableDiff(msgspec.Struct, frozen=True, kw_only=True):
         how = f"by {', '.join(self.keys)}" if self.keys else "as whole rows, for want of a key"
         lines = [
             str(self.schema),
-            f"{self.old_rows:,} -> {self.new_rows:,} rows, compared {how}:",
+            f"{self.old_rows:,} -> {counted(self.new_rows, 'row')}, compared {how}:",
             f"  {self.added:,} added, {self.removed:,} removed, {self.changed:,} changed",
         ]
         lines += ["the rows come in another order"] if self.is_reordered else []

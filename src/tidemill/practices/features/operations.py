@@ -10,7 +10,7 @@ import msgspec
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import RefName
-from tidemill.core.text import table
+from tidemill.core.text import counted, table
 from tidemill.lineage.artifacts import put_value, read_value
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of
@@ -75,7 +75,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
 
     def __str__(self) -> str:
-        return f"{self.rows:,} event rows added to {self.view} (batch {self.batch or '-'})"
+        return f"{counted(self.rows, 'event row')} added to {self.view} (batch {self.batch or '-'})"
 
     __repr__ = __str__
 
@@ -96,7 +96,7 @@ class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float | int | bool | None]
 
     def __str__(self) -> str:
-        return table(["feature", "value"], [[name, value] for name, value in self.values.items()])
+        return table(["feature", "value"], [[k, _plain(v)] for k, v in self.values.items()])
 
     __repr__ = __str__
 
@@ -259,6 +259,11 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InvalidInputError(f"{text!r} is not NAME=VALUE", fix="write --entity user_id=7")
     return name, value
+
+
+def _plain(value: object) -> object:
+    """Return a value of the data as it is shown: a year has no comma."""
+    return str(value) if type(value) is int else value
 
 
 def _hours(window_us: int) -> str:

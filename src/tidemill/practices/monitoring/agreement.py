@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.core.errors import NotFoundError
-from tidemill.core.text import table
+from tidemill.core.text import counted, table
 from tidemill.core.times import parse_window
+from tidemill.lineage.refs import resolve
 from tidemill.practices.features.declare import FeatureView
 from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.monitoring.seals import scan_window
@@ -58,9 +59,10 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
             for f in self.features
             if f.differing
         ]
+        size = f"{counted(self.rows, 'row')}, {counted(len(self.features), 'feature')}"
         head = (
             f"{self.name} {self.window}: {self.differing:,} of {self.cells:,} served feature "
-            f"values ({self.rows:,} rows, {len(self.features)} features) differ from training's"
+            f"values ({size}) differ from training's"
         )
         columns = ["feature", "view", "computed from", "rows", "differ", "first"]
         return f"{head}\n{table(columns, told)}" if told else head
@@ -81,6 +83,7 @@ def feature_agreement(  # noqa: D417 - `record` is the context, not an argument 
     import polars as pl  # noqa: PLC0415 - heavy
 
     span = parse_window(window)
+    resolve(record, f"deployment:{name}", kind="deployment")  # so that a wrong name is told as one
     sealed = scan_window(record, name, span)
     rows = None if sealed is None else sealed.filter(pl.col("status") == "ok").collect()
     if rows is None or not rows.height:

@@ -13,6 +13,7 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.facts import RefAt
 from tidemill.core.ref import Version
+from tidemill.core.text import counted
 from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.suggestions import closest
@@ -49,7 +50,7 @@ class LabelsAdded(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if not self.rows_added:
             return f"{self.version}: nothing new, all {self.rows:,} labels were there already"
-        parts = [f"{self.rows_added:,} labels added to {self.version}"]
+        parts = [f"{counted(self.rows_added, 'label')} added to {self.version}"]
         told = (
             (self.corrected, "correct earlier ones"),
             (self.repeated, "were there already"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from tidemill.core.task import Task
-from tidemill.core.text import table
+from tidemill.core.text import counted, table
 from tidemill.lineage.artifacts import find_artifact, read_value
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.figure(self.task.metric)
 
     def __str__(self) -> str:
-        blocks = [f"{self.window}: {self.rows:,} rows, {self.labelled:,} with a label"]
+        blocks = [f"{self.window}: {counted(self.rows, 'row')}, {self.labelled:,} with a label"]
         blocks += [
             _drawn(title, figures)
             for title, figures in (

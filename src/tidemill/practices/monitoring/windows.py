@@ -8,7 +8,7 @@ import msgspec
 
 from tidemill.core.errors import ConflictError, InvalidInputError, UnavailableError
 from tidemill.core.facts import Keyed, KeyIs
-from tidemill.core.text import table
+from tidemill.core.text import counted, table
 from tidemill.core.times import Window, parse_window
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.writing import opened
@@ -60,7 +60,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         late = ", which came late" if self.is_late and self.rows_added else ""
         what = f"{self.rows_added:,} sealed now{late}" if self.rows_added else "nothing new"
-        lines = [f"{self.name} {self.window}: {self.rows:,} predictions, {what}"]
+        lines = [f"{self.name} {self.window}: {counted(self.rows, 'prediction')}, {what}"]
         lines += [f"  {version}" for version in self.versions]
         if self.dropped_blocks:
             lines.append(f"  {self.dropped_blocks:,} requests were answered but not logged")
@@ -208,7 +208,7 @@ def _seal(record: Record, tail: OpenTail, moment: datetime) -> list[Seal]:
     window_key = f"window:{record.project}/{tail.name}:{tail.window}"
     before = record.ports.ledger.keys([chain, window_key])
     is_late = any(s.window == tail.window for s in tail.seals)
-    record.tell.progress(f"sealing {tail.rows:,} predictions of {tail.window}")
+    record.tell.progress(f"sealing {counted(tail.rows, 'prediction')} of {tail.window}")
     stored = _written(record, tail)
     facts = SealFacts(
         window=tail.window, rows=tail.rows, is_late=is_late, first_id=tail.first_id,

@@ -348,6 +348,8 @@ class Schedule:
             for order, line in self._executor.lines():
                 tell.line(f"{self._names.get(order, 'step')}: {line}")
         going = dict.fromkeys(node.step.name for node in self._running.values())
+        if not going and not self._open:
+            return  # how it ended is told by the answer, or by the error
         what = f"running {', '.join(list(going)[:3])}" if going else "steps"
         tell.progress(what, len(self.nodes) - self._open, len(self.nodes))
 

@@ -11,6 +11,7 @@ from tidemill.core.facts import Batch, Noted
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.run import Run
+from tidemill.core.text import counted
 from tidemill.lineage.artifacts import find_artifacts, read_value
 from tidemill.lineage.paging import every
 from tidemill.practices.training.decision import FAILURES, Cause
@@ -186,7 +187,7 @@ def _state(record: Record, trigger: Trigger) -> TriggerState:
     failed = [run for run in own if run.status in {"failed", "lost"}]
     rules = {
         "schedule": f"every {trigger.every}",
-        "data": f"{trigger.min_rows:,} new rows of {trigger.ref}",
+        "data": f"{counted(trigger.min_rows, 'new row')} of {trigger.ref}",
         "manual": "by hand",
     }
     return TriggerState(

@@ -12,7 +12,7 @@ import msgspec
 from tidemill.core.errors import ConflictError, CorruptError, InvalidInputError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import Move, RefName
-from tidemill.core.text import spell, table
+from tidemill.core.text import counted, spell, table
 from tidemill.lineage.artifacts import find_artifact, put_files
 from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import move_alias, resolve
@@ -37,7 +37,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.rows:,} rows of {self.version} written to {self.path}"
+        return f"{counted(self.rows, 'row')} of {self.version} written to {self.path}"
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,10 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
     def __str__(self) -> str:
-        head = f"{self.rows:,} rows, {self.files} Parquet files, {self.size_bytes:,} bytes"
+        head = (
+            f"{counted(self.rows, 'row')}, {counted(self.files, 'Parquet file')}, "
+            f"{counted(self.size_bytes, 'byte')}"
+        )
         key = f", key {', '.join(self.key)}" if self.key else ""
         return f"{head}{key}\n{table(['column', 'type'], [[c.name, c.type] for c in self.columns])}"
 
