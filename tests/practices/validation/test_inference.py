@@ -3,6 +3,9 @@
 import datetime as dt
 
 import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.inference import proposed_code
@@ -72,3 +75,43 @@ def test_few_rows_prove_neither_a_key_nor_a_closed_set() -> None:
 def test_no_rows_at_all_still_give_the_columns() -> None:
     spec = spec_of(declared("none", FRAME.clear()))
     assert next(iter(spec.types)) == "flight id"
+
+
+@pytest.mark.parametrize(
+    ("values", "between", "one_of"),
+    [
+        ([0, 1], None, (0, 1)),
+        ([-1, 1], None, (-1, 1)),
+        ([0, 5, 10, 20], None, (0, 5, 10, 20)),
+        ([1, 2, 3], (0, 5), None),
+        ([2013], None, None),
+    ],
+)
+def test_a_few_whole_numbers_are_a_set_and_a_run_of_them_a_range(values, between, one_of) -> None:
+    frame = pl.DataFrame({"n": values * 1200})
+    (column,) = spec_of(declared("small", frame)).columns
+    assert column.one_of == one_of
+    assert (column.between is None) == (between is None)
+    if between:
+        assert column.between[0] <= between[0] < between[1] <= column.between[1]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(-3, 3)), min_size=1))
+def test_whatever_the_numbers_are_they_keep_the_proposal(values) -> None:
+    frame = pl.DataFrame(
+        {"n": values, "x": values, "k": values},
+        schema={"n": pl.Int64, "x": pl.Float64, "k": pl.Int64},
+    )
+    spec = spec_of(declared("any", frame))
+    judge = Judge(spec)
+    judged = judge.judge(frame, 0)
+    judge.close()
+    assert judged.bad.height == 0
+    assert all(column.is_nullable for column in spec.columns)
+
+
+def test_a_column_without_gaps_in_many_rows_may_have_none_and_nan_is_told() -> None:
+    frame = pl.DataFrame({"n": range(200), "x": [1.0, float("nan")] * 100})
+    code = proposed_code("gaps", frame.lazy())
+    assert "n: int =" in code
+    assert '# "x" is float with 100 NaN' in code

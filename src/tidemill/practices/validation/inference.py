@@ -6,11 +6,12 @@ import json
 import keyword
 import math
 import re
+import struct
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tidemill.kernels.histograms import NumberStatistics, quantile
+from tidemill.kernels.histograms import SHIFT, NumberStatistics, quantile
 from tidemill.kernels.intervals import clopper_pearson_interval
 from tidemill.practices.validation.contract import SETTINGS
 from tidemill.practices.validation.profile import ColumnProfile, Profiler
@@ -27,6 +28,12 @@ MOST_LEVELS = 100
 
 LEAST_ROWS = 1000
 """Fewest rows by which a column is taken to be unique, or a set to be closed."""
+
+LEAST_NULL_ROWS = 100
+"""Fewest rows without a gap by which a column is taken to have none."""
+
+MOST_NUMBERS = 10
+"""Most whole numbers of a closed set; below 128 each has a bin of its own."""
 
 _NEW_LEVEL_CHANCE = 0.001
 _CONFIDENCE = 0.999
@@ -47,7 +54,8 @@ def proposed_code(name: str, rows: pl.LazyFrame) -> str:
 
     Ranges reach beyond the outermost thousandths by three times their distance from the middle;
     a set is closed where the Good-Turing chance of a new value is at most 0.001; missing values
-    may be 1.5 times the upper Clopper-Pearson bound (99.9 %) of what was seen.
+    may be 1.5 times the upper Clopper-Pearson bound (99.9 %) of what was seen, and may come where
+    there are too few rows to say. The data that it comes from keep it.
     """
     profiler = Profiler()
     profiler.update(pl.DataFrame(schema=rows.collect_schema()))
@@ -85,28 +93,72 @@ def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
     type_ = _TYPES.get(column.type)
     if type_ is None:
         return f"    # {_quoted(column.name)} is {column.type}: kept, but no type of a contract"
+    if column.numbers is not None and column.numbers.nans:
+        return (
+            f"    # {_quoted(column.name)} is {type_} with {column.numbers.nans:,} NaN, which a"
+            " contract forbids: make them null to declare it"
+        )
     options = [f"name={_quoted(column.name)}"] if _attribute(column.name) != column.name else []
     if column.numbers is not None and type_ in ("int", "float"):
-        options += _range(column.numbers, type_)
+        options += (type_ == "int" and _few_numbers(column.numbers)) or _range(
+            column.numbers, type_
+        )
     if column.levels is not None and has_levels:
         options += _closed_set(column.levels)
     if column.nulls:
         options.append(f"max_null_share={_null_share(column):.3g}")
     written = f" = tm.column({', '.join(options)})" if options else ""
-    return f"    {_attribute(column.name)}: {type_}{' | None' if column.nulls else ''}{written}"
+    is_nullable = column.nulls or column.rows < LEAST_NULL_ROWS
+    return f"    {_attribute(column.name)}: {type_}{' | None' if is_nullable else ''}{written}"
+
+
+def _few_numbers(numbers: NumberStatistics) -> list[str]:
+    """Return the closed set of a few whole numbers: 0 and 1, or some with gaps between them.
+
+    Three and more without a gap are rather the beginning of a range: months, counts, ranks.
+    """
+    if numbers.infinities or numbers.minimum is None or numbers.maximum is None:
+        return []
+    low, high = int(numbers.minimum), int(numbers.maximum)
+    counts = numbers.histogram.counts
+    if not 2 <= len(counts) <= MOST_NUMBERS or max(-low, high) >= 128 or numbers.histogram.level:
+        return []
+    if (low, high) == (0, 1):
+        return ["one_of=[0, 1]"]
+    has_gaps = high - low >= len(counts) or len(counts) == 2
+    is_closed = sum(count == 1 for count in counts) <= _NEW_LEVEL_CHANCE * numbers.finite
+    if not has_gaps or not is_closed or numbers.finite < LEAST_ROWS:
+        return []
+    found = sorted(_number(key) for key in numbers.histogram.keys)
+    return [f"one_of=[{', '.join(map(str, found))}]"]
+
+
+def _number(key: int) -> int:
+    """Return the whole number below 128 whose bin has this key."""
+    (value,) = struct.unpack(">d", (abs(key) << SHIFT).to_bytes(8))
+    return int(math.copysign(value, key))
 
 
 def _range(numbers: NumberStatistics, type_: ColumnType) -> list[str]:
     low, middle, high = (quantile(numbers, share) for share in (_TAIL, 0.5, 1 - _TAIL))
+    minimum, maximum = numbers.minimum, numbers.maximum
     if low is None or middle is None or high is None or numbers.infinities:
         return []
-    lowest = min(low - _STRETCH * (middle - low), numbers.minimum or low)
-    highest = max(high + _STRETCH * (high - middle), numbers.maximum or high)
-    if numbers.minimum is not None and numbers.minimum >= 0:
+    if minimum is None or maximum is None or minimum == maximum:
+        return []  # one value says nothing of what others may be
+    lowest = min(low - _STRETCH * (middle - low), minimum)
+    highest = max(high + _STRETCH * (high - middle), maximum)
+    if minimum >= 0:
         lowest = max(lowest, 0.0)
+    if maximum <= 0:
+        highest = min(highest, 0.0)
     if type_ == "int":
-        return [f"between=({math.floor(lowest)}, {math.ceil(highest)})"]
+        return [f"between=({_whole(math.floor(lowest))}, {_whole(math.ceil(highest))})"]
     return [f"between=({_rounded(lowest, math.floor)}, {_rounded(highest, math.ceil)})"]
+
+
+def _whole(bound: int) -> int:
+    return max(-(2**63), min(bound, 2**63 - 1))
 
 
 def _rounded(value: float, towards: Callable[[float], int]) -> float:
