@@ -191,6 +191,28 @@ def table_digest(frame: pl.DataFrame) -> ArtifactId:
     return digest_frames(frame.schema, [frame]).id
 
 
+def digest_of_chunks(
+    schema: Sequence[tuple[str, str]], rows: int, chunks: Sequence[Sequence[str]]
+) -> TableDigest:
+    """Return the digest of a table from the digests of its columns' chunks; reads no row.
+
+    Args:
+        schema: name and type, in td1's words, of each column.
+        rows: how many rows.
+        chunks: of each column the hex digests of its chunks, in order.
+
+    >>> hasher = TableHasher(pl.Schema({"a": pl.Int64}))
+    >>> hasher.update(pl.DataFrame({"a": [1, 2, 3]}))
+    >>> digest = hasher.finish()
+    >>> digest_of_chunks(digest.schema, 3, [digest.columns[0].chunks]) == digest
+    True
+    """
+    columns = [
+        _column(name, text, rows, parts) for (name, text), parts in zip(schema, chunks, strict=True)
+    ]
+    return _table(columns, rows)
+
+
 def digest_frames(schema: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> TableDigest:
     """Return the digest of a table that comes in batches of any size.
 

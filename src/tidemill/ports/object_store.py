@@ -43,6 +43,13 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def fault(self, digest: Digest) -> str:
+        """Return what is wrong with an object's bytes, "" where nothing is; changes nothing.
+
+        Unlike `get`, which may put a damaged object aside. Raises NotFoundError.
+        """
+        ...
+
     def has(self, digests: Iterable[Digest]) -> set[Digest]:
         """Return those that are stored."""
         ...

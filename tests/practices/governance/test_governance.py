@@ -67,7 +67,9 @@ def test_a_policy_edited_in_the_database_lets_nothing_through(record, version) -
     assert changed == 1
     with pytest.raises(CorruptError, match="the bytes of policy"):
         move_alias(record, version, "champion", because="now")
-    assert [p.where.split(" b3:")[0] for p in verify_audit(record).problems] == ["artifact policy"]
+    assert [p.where.split(" b3:")[0] for p in verify_audit(record).problems] == [
+        "policy:model.delay.one.champion@1 (artifact policy"
+    ]
 
 
 def test_an_approval_needs_a_version_and_a_reason(record, version) -> None:

@@ -108,12 +108,20 @@ class LocalObjectStore:
             stat = os.fstat(file.fileno())
             stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
             if self._verified.get(digest) != stamp:
-                hasher = blake3()
-                while piece := self._read(file):
-                    hasher.update(piece)
-                self._compare(digest, hasher.hexdigest(), stat)
+                self._compare(digest, self._hashed(file), stat)
                 self._verified[digest] = stamp
         return place
+
+    def fault(self, digest: Digest) -> str:
+        """Return what is wrong with an object's bytes, "" where nothing is; moves nothing.
+
+        Raises:
+            NotFoundError: no such object.
+        """
+        with self._open(digest) as file:
+            if self._hashed(file) == digest[3:]:
+                return ""
+            return _damaged(digest, os.fstat(file.fileno()).st_size)
 
     def has(self, digests: Iterable[Digest]) -> set[Digest]:
         """Return those that are stored; O(digests)."""
@@ -204,12 +212,8 @@ class LocalObjectStore:
             if path.is_symlink() or not is_ours:
                 pieces = iter(lambda: self._read(source), b"")
                 return msgspec.structs.replace(self._write(pieces, file), original=path)
-            hasher = blake3()
-            while piece := self._read(source):
-                hasher.update(piece)
-        return _Written(
-            digest=Digest(f"b3:{hasher.hexdigest()}"), file=path, size_bytes=stat.st_size
-        )
+            digest = Digest(f"b3:{self._hashed(source)}")
+        return _Written(digest=digest, file=path, size_bytes=stat.st_size)
 
     def _publish(self, written: list[_Written]) -> None:
         """Sync all, rename all, sync each folder once. Folders are made before the first rename."""
@@ -276,13 +280,18 @@ class LocalObjectStore:
         with self._errors():
             return file.read(PIECE_BYTES)
 
+    def _hashed(self, file: FileIO) -> str:
+        hasher = blake3()
+        while piece := self._read(file):
+            hasher.update(piece)
+        return hasher.hexdigest()
+
     def _compare(self, digest: Digest, found: str, stat: os.stat_result) -> None:
         if found == digest[3:]:
             return
         self._quarantine(digest, stat.st_ino)
         raise CorruptError(
-            f"object {digest} is damaged: its {stat.st_size:,} bytes have another digest;"
-            f" moved to {self._root / 'quarantine'}",
+            f"{_damaged(digest, stat.st_size)}; moved to {self._root / 'quarantine'}",
             fix="fetch it from a store that has it, or reproduce what made it",
         )
 
@@ -296,6 +305,10 @@ class LocalObjectStore:
             if target.stat().st_ino != inode:
                 target.replace(place)
         self._verified.pop(digest, None)
+
+
+def _damaged(digest: Digest, size_bytes: int) -> str:
+    return f"object {digest} is damaged: its {size_bytes:,} bytes have another digest"
 
 
 def _seal(file: Path) -> None:

@@ -6,6 +6,7 @@ Needs an object store and no record, so that step workers and the collector use 
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from tidemill.core.canonical import canonical_json
 from tidemill.core.digest import ArtifactId, Digest
 from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.kernels.table_digest import ColumnDigest as HashedColumn
-from tidemill.kernels.table_digest import TableHasher
+from tidemill.kernels.table_digest import TableHasher, digest_of_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -202,15 +203,29 @@ def read_manifest(objects: ObjectStore, manifest: Digest, table: ArtifactId) -> 
     """Return a table's manifest, verified.
 
     Raises:
-        CorruptError: it is the manifest of another table; and as `ObjectStore.get`.
+        CorruptError: it is the manifest of another table; and as `ObjectStore.get`. That its
+            fragments hold the rows of its columns' digests is for the audit to prove.
     """
     found = msgspec.json.decode(b"".join(objects.get(manifest)), type=TableManifest)
-    if found.id != table:
+    if found.id != table or not _is_its_own(found):
+        of = "another table" if found.id == table else found.id[:16]
         raise CorruptError(
-            f"table {table[:16]} has the manifest of {found.id[:16]}: the record was changed",
+            f"table {table[:16]} has the manifest of {of}: the record was changed",
             fix="tidemill audit verify, then bring the record back from a backup",
         )
     return found
+
+
+def _is_its_own(manifest: TableManifest) -> bool:
+    """Whether a manifest's id is that of its columns; one digest a column, no row is read."""
+    chunks = [column.chunks for column in manifest.columns]
+    names = [column.name for column in manifest.columns]
+    if names != [name for name, _ in manifest.schema]:
+        return False
+    try:
+        return digest_of_chunks(manifest.schema, manifest.rows, chunks).id == manifest.id
+    except (ValueError, struct.error):  # a chunk that is no digest, or an impossible count of rows
+        return False
 
 
 def scan_table(objects: ObjectStore, manifest: Digest, table: ArtifactId) -> pl.LazyFrame:
