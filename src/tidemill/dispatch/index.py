@@ -28,7 +28,7 @@ OFFERS: tuple[Offer, ...] = tuple(
 alert list | practices.drift | list_alerts | cli python http | List the open alerts, newest first.
 alert resolve | practices.drift | resolve_alert | cli python http | Resolve an alert: say what came of it and close it.
 approve | practices.governance | approve | cli python http | Approve that a version gets an alias; counts for everybody's move but one's own.
-audit verify | practices.governance | verify_audit | cli python http | Prove that nobody has rewritten the record, or say what was changed.
+audit verify | practices.governance | verify_audit | cli python http | Prove that nobody has rewritten the record and that its bytes are sound, or say what is not.
 card | practices.governance | card | cli python http | Write a model card from the record alone, as Markdown.
 check | practices.integration | check | cli python http | Ask every gate of code, data and models; what has not changed is not judged again.
 comment | practices.collaboration | comment | cli python http | Say something about a ref, a version or a run; `tidemill log REF` shows it.
@@ -73,7 +73,7 @@ show | lineage | show | cli python http | Show everything that is known of one t
 status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
 team add | practices.collaboration | add_team | cli python http | Make a team, or add members to it.
 team list | practices.collaboration | list_teams | cli python http | List the teams of this project and their members.
-trigger decisions | practices.training | list_decisions | cli python http | List what triggers decided when they fired, oldest first: candidates, comparisons, moves.
+trigger decisions | practices.training | list_decisions | cli python http | List every training that triggers fired and what came of it, failed ones too, oldest first.
 trigger fire | practices.training | fire_trigger | cli python http | Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.
 trigger list | practices.training | list_triggers | cli python http | List the triggers of the project and what came of them.
 trigger resume | practices.training | resume_trigger | cli python http | Let a trigger go on that was paused after failed trainings.
