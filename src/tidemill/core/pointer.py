@@ -76,7 +76,8 @@ def parse_pointer(text: str, *, project: str, kind: str | None = None) -> Pointe
         )
     if kind and match[1] != kind:
         raise InvalidInputError(
-            f"{text!r} is a {match[1]}, a {kind} is needed here", fix=f"write {kind}:NAME"
+            f"{text!r} is of kind {match[1]}, but {kind} is needed here",
+            fix=f"tidemill list {kind} shows what can be named",
         )
     pointer = Pointer(kind=match[1], project=match[2] or project, name=match[3])
     selector = match[4]

@@ -92,6 +92,8 @@ def search(record: Record, text: str, *, limit: int = 50) -> Listing:
         limit: how many to list.
     """
     _check_limit(limit)
+    if not text.strip():
+        raise InvalidInputError("an empty text is in everything", fix="tidemill list")
     return found(record, text, limit)
 
 

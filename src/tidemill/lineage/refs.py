@@ -176,7 +176,11 @@ def _no_such_ref(record: Record, pointer: Pointer) -> NotFoundError:
     names = [f"{r.ref.kind}:{r.ref.name}" for r in record.ports.ledger.find(query)]
     wanted = f"{pointer.kind}:{pointer.name}"
     near = closest(wanted, names)
-    fix = f"did you mean {near}?" if near else f"tidemill list {pointer.kind}"
+    is_known = pointer.kind in record.kinds or pointer.kind in {
+        name.split(":")[0] for name in names
+    }
+    listed = f"tidemill list {pointer.kind}" if is_known else "tidemill list"
+    fix = f"did you mean {near}?" if near else listed
     return NotFoundError(f"there is no {wanted} in project {pointer.project}", fix=fix)
 
 

@@ -9,9 +9,9 @@ import msgspec
 from tidemill.core.errors import NotFoundError
 from tidemill.core.text import counted, table
 from tidemill.core.times import parse_window
-from tidemill.lineage.refs import resolve
 from tidemill.practices.features.declare import FeatureView
 from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.monitoring.deployments import require_deployment
 from tidemill.practices.monitoring.seals import scan_window
 from tidemill.practices.versioning.data import open_data, scan_data
 
@@ -83,7 +83,7 @@ def feature_agreement(  # noqa: D417 - `record` is the context, not an argument 
     import polars as pl  # noqa: PLC0415 - heavy
 
     span = parse_window(window)
-    resolve(record, f"deployment:{name}", kind="deployment")  # so that a wrong name is told as one
+    require_deployment(record, name)
     sealed = scan_window(record, name, span)
     rows = None if sealed is None else sealed.filter(pl.col("status") == "ok").collect()
     if rows is None or not rows.height:

@@ -14,13 +14,23 @@ from tidemill.core.signature import Signature
 from tidemill.core.task import Task
 from tidemill.kernels.row_rules import decode_request_rules
 from tidemill.lineage.artifacts import find_artifact, read_value, tree_entries
-from tidemill.lineage.refs import resolve, versions
+from tidemill.lineage.refs import ref_name, resolve, versions
+from tidemill.lineage.writing import find_ref
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.core.ref import RefName, Version
     from tidemill.lineage.record import Record
+
+
+def require_deployment(record: Record, name: str) -> None:
+    """Refuse a name that nothing was ever deployed under. Raises NotFoundError, names the closest.
+
+    Predictions that lie in the record without their deployment (from another place) count too.
+    """
+    if find_ref(record, ref_name(record, "predictions", name)) is None:
+        resolve(record, f"deployment:{name}", kind="deployment")
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):

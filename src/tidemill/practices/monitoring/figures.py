@@ -25,6 +25,7 @@ from tidemill.practices.monitoring.deployments import (
     ServedModel,
     model_task,
     read_deployment,
+    require_deployment,
     rule_names,
     served_version,
 )
@@ -133,6 +134,7 @@ def report_window(  # noqa: D417 - `record` is the context, not an argument of a
         at: effective time; labels that arrived later are not seen.
     """
     span, moment = parse_window(window), record.moment(at)
+    require_deployment(record, name)
     rows = window_rows(record, name, span, moment)
     business = tuple(_business(record))
     key = _memo_key(record, rows, business)

@@ -12,7 +12,11 @@ from tidemill.core.text import counted, table
 from tidemill.core.times import Window, parse_window
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.writing import opened
-from tidemill.practices.monitoring.deployments import deployed_versions, read_deployment
+from tidemill.practices.monitoring.deployments import (
+    deployed_versions,
+    read_deployment,
+    require_deployment,
+)
 from tidemill.practices.monitoring.seals import (
     PREDICTIONS,
     Seal,
@@ -125,6 +129,7 @@ def list_windows(record: Record, name: str) -> Collections:  # noqa: D417
     Args:
         name: of the deployment.
     """
+    require_deployment(record, name)
     return Collections(name=name, seals=tuple(known_seals(record, name)))
 
 
