@@ -99,8 +99,8 @@ def tell() -> None:
     for gain in gains:
         print(
             f"\n{gain.window}: what served has an AUC of {gain.served:.4f}, the first model, "
-            f"frozen, {gain.other:.4f}:\n  better by {gain.gain:+.4f} "
-            f"(95 % interval from {gain.days} days: {gain.low:+.4f} to {gain.high:+.4f})"
+            f"frozen, {gain.other:.4f}:\n  better by {gain.gain:+z.4f} "
+            f"(95 % interval from {gain.days} days: {gain.low:+z.4f} to {gain.high:+z.4f})"
         )
     print(f"\nthe table as JSON: {HERE / 'year.json'}\nthe chart:         {HERE / 'year.svg'}")
     print(f"""

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from served_world import START, days_of_rows
 
@@ -14,6 +15,8 @@ from tidemill.practices.drift.operations import list_alerts, show_drift, test_dr
 from tidemill.practices.drift.results import DATA, PERFORMANCE
 from tidemill.practices.drift.states import detector_of, detector_ref
 from tidemill.practices.monitoring.labels import add_labels
+from tidemill.practices.training.causes import causes_of
+from tidemill.practices.training.trigger import Trigger
 
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 MAY = datetime(2013, 5, 1, tzinfo=UTC)
@@ -83,6 +86,39 @@ def test_labels_that_turn_around_raise_a_performance_alert_alone(served) -> None
     assert states(result) == {DATA: "pass", PERFORMANCE: "fail"}
     suspects = [s.name for s in result.check(PERFORMANCE)[0].alarms[0].suspects]
     assert suspects[0] == "loss"
+    assert "ALARM on" in str(result)
+    assert "worse (its losses grew)" in str(result)
+    (alert,) = open_alerts(served.record, "delay", PERFORMANCE)
+    assert alert.turned == "worse"
+    assert "worse (its losses grew), loss" in alert.because
+    assert [cause.lacking for cause in causes_of_performance(served)] == [""]
+
+
+def causes_of_performance(served, **given):
+    rule = Trigger(name="p", kind="performance", pipeline="p", model="delay", **given)
+    return causes_of(served.record, rule, START, JUNE)
+
+
+def test_losses_that_fall_are_told_as_better_and_fire_only_what_asks_for_any(served) -> None:
+    rows = days_of_rows(APRIL, 30, seed=3).with_columns(late=(pl.col("x") > 0).cast(pl.Int64))
+    served.predict(rows)
+    told = rows.select("flight", label="late")
+    add_labels(served.record, "delay", told, key="flight", at=APRIL)
+    result = test_drift(served.record, "delay", window="2013-04", at=MAY)
+    assert states(result) == {DATA: "pass", PERFORMANCE: "fail"}
+    assert "better (its losses fell)" in str(result)
+    (alert,) = open_alerts(served.record, "delay", PERFORMANCE)
+    assert alert.turned == "better"
+    assert "better (its losses fell)" in str(alert)
+    (cause,) = causes_of_performance(served)
+    assert 'on = "any" would fire' in cause.lacking
+    (cause,) = causes_of_performance(served, on="any")
+    assert not cause.lacking
+    serve(served, MAY, 31, flip=0.4)  # while it is open, losses grow: now it counts
+    test_drift(served.record, "delay", window="2013-05", at=JUNE)
+    (alert,) = open_alerts(served.record, "delay", PERFORMANCE)
+    assert alert.turned == "worse"
+    assert [cause.lacking for cause in causes_of_performance(served)] == [""]
 
 
 def test_performance_waits_for_labels_and_leaves_nothing_behind_until_then(served) -> None:

@@ -105,6 +105,21 @@ def test_slices_of_few_rows_are_not_judged() -> None:
     assert findings(made)["slices"].state == "warn"
 
 
+@pytest.mark.parametrize(
+    ("slices", "told"),
+    [
+        (("AA",), "carrier = AA, the only slice that is large enough, has auc 0.6"),
+        (("AA", "(other)"), "carrier = AA, the only slice that is large enough, has auc 0.6"),
+        (("AA", "UA"), "the worst of 2 slices, carrier = AA, has auc 0.6"),
+        (("(other)",), "no slice of carrier is large enough to be judged; (other) holds its small"),
+    ],
+)
+def test_slices_are_told_by_their_number_and_other_is_none(slices, told) -> None:
+    found = findings(report(figure(), slices=tuple(part(level, 0.6) for level in slices)))
+    assert told in found["slices"].what
+    assert (found["slices"].state == "warn") == ("no slice" in told)
+
+
 def test_with_more_slices_each_needs_a_clearer_gap() -> None:
     one = report(figure(), slices=(part("bad", 0.53, half=0.08),))
     many = report(

@@ -105,3 +105,15 @@ def test_every_kind_of_task_can_be_contested(task: Task, classes: int) -> None:
         sharp, dull = label + 0.1 * random.normal(size=rows), np.zeros(rows)
     found = hold_contest(task, rows_of(8, labels=label, champion=dull, challenger=sharp))
     assert found.findings[0].state == "pass"
+
+
+def test_slices_that_are_too_small_are_told_and_one_slice_is_one() -> None:
+    days = rows_of(6)
+    small = np.array([f"level {n}" for n in range(len(days.labels))])
+    found = hold_contest(TASK, rows_of(6, slices={"tail": small}))
+    told = next(f for f in found.findings if f.rule == "slices")
+    assert (told.state, told.what) == ("warn", "no slice of tail is large enough to be judged")
+    whole = np.array(["all"] * len(days.labels))
+    found = hold_contest(TASK, rows_of(6, slices={"place": whole}))
+    told = next(f for f in found.findings if f.rule == "slices")
+    assert "slices" not in told.what

@@ -29,6 +29,7 @@ from tidemill.core.query import Note, Order, Query, Where
 from tidemill.core.run import Run, RunId
 from tidemill.core.text import table
 from tidemill.ports.notifier import Notice
+from tidemill.practices.drift.results import Turn, spell_turn
 from tidemill.practices.monitoring.deployments import read_deployment, served_now
 
 if TYPE_CHECKING:
@@ -39,10 +40,15 @@ if TYPE_CHECKING:
 
 ALERT = "alert"
 _NOTES = 1000
+_TURNED, _NEITHER = "turned", "neither"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert. `again` are the days of further alarms while it was open."""
+    """One alert. `again` are the days of further alarms while it was open.
+
+    `turned` is of performance: `worse` if one of its alarms was of losses that grew, `better` if
+    all were of losses that fell, else empty.
+    """
 
     run: RunId
     deployment: str
@@ -57,6 +63,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     resolved: str = ""
     artifact: str = ""
     """The model that it is about, by its content."""
+    turned: Turn = ""
 
     @property
     def is_open(self) -> bool:
@@ -66,6 +73,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         state = "open" if self.is_open else f"resolved: {self.resolved}"
         again = f", again on {', '.join(self.again)}" if self.again else ""
+        again += f", {spell_turn(self.turned)}" if self.turned else ""
         return (
             f"alert run:{self.run[-8:]} {self.check} of {self.deployment} ({self.model}) since "
             f"{self.day}{again}, {state}\n  {self.because}"
@@ -104,6 +112,8 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
     days: tuple[str, ...]
     because: str
     verdict: ArtifactId
+    turned: tuple[Turn, ...] = ()
+    """Of each day."""
 
 
 def open_alerts(record: Record, name: str = "", check: str = "") -> tuple[Alert, ...]:
@@ -153,7 +163,7 @@ def raise_alert(record: Record, run: RunDraft, raised: Raised) -> RunId:
     waiting = _written_alerts(record, raised.deployment, raised.check, only_open=True)
     opened = {alert.run for alert in waiting}
     if before in opened:
-        run.add(*_noted(record, before, "again", raised.days))
+        run.add(*_noted(record, before, "again", raised.days), *_turned(record, before, raised))
         run.require(RunIsOpen(run=before))
         return before
     alert = record.ports.clock.new_id()
@@ -171,6 +181,7 @@ def raise_alert(record: Record, run: RunDraft, raised: Raised) -> RunId:
         Edge(run=alert, artifact=raised.verdict, role="used", name="verdict", source=run.id),
         Keyed(key=key, run=alert),
         *_noted(record, alert, "again", later),
+        *_turned(record, alert, raised),
     )  # fmt: skip
     run.require(KeyIs(key=key, run=before))
     return alert
@@ -275,15 +286,33 @@ def _noted(record: Record, alert: RunId, word: str, days: Sequence[str]) -> list
     ]
 
 
+def _turned(record: Record, alert: RunId, raised: Raised) -> list[Fact]:
+    return [
+        Noted(
+            subject=alert, key=f"{_TURNED}:{day}", text=turn or _NEITHER, actor=record.actor,
+            at=record.now(),
+        )
+        for day, turn in zip(raised.days, raised.turned, strict=False)
+    ]  # fmt: skip
+
+
+def _turn(texts: set[str]) -> Turn:
+    if "worse" in texts:
+        return "worse"
+    return "better" if texts == {"better"} else ""
+
+
 def _alert_of(record: Record, run: Run) -> Alert:
     where = (Where("subject", "=", run.id),)
     notes = record.ports.ledger.find(Query(Note, where=where, limit=_NOTES))
     again = sorted(note.text for note in notes if note.key.startswith("again:"))
     resolved = [note.text for note in notes if note.key == "resolved"]
+    turns = {note.text for note in notes if note.key.startswith(f"{_TURNED}:")}
     return Alert(
         run=run.id, deployment=str(run.params.get("deployment", "")),
         check=str(run.params.get("check", "")), model=str(run.params.get("model_version", "")),
         window=str(run.params.get("window", "")), day=str(run.params.get("day", "")),
         because=run.because, at=run.at, status=run.status, again=tuple(again),
         resolved=resolved[-1] if resolved else "", artifact=str(run.params.get("model", "")),
+        turned=_turn(turns),
     )  # fmt: skip

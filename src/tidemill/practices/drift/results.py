@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DATA, PERFORMANCE = "drift.data", "drift.performance"
 LOSS = "loss"
 """The name of the loss among what is watched of performance."""
+LEAST_SHARE = 0.25
+"""With less of the evidence than this on the loss, an alarm is about the labels."""
 
 Turn = Literal["worse", "better", ""]
 """Whether losses grew or fell; empty: the alarm is not about the loss."""
@@ -166,11 +168,11 @@ class DriftStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def turn_of(suspects: Sequence[Suspect]) -> Turn:
-    """Return whether an alarm of performance is about losses that grew or that fell."""
-    loss = [suspect.direction for suspect in suspects if suspect.name == LOSS]
-    if not loss:
-        return ""
-    return "worse" if loss[0] == "higher" else "better"
+    """Return whether an alarm of performance is about losses that grew, that fell, or neither."""
+    for suspect in suspects:
+        if suspect.name == LOSS and suspect.evidence_share >= LEAST_SHARE:
+            return "worse" if suspect.direction == "higher" else "better"
+    return ""
 
 
 def spell_turn(turn: Turn) -> str:

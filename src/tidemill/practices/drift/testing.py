@@ -31,6 +31,8 @@ from tidemill.practices.drift.results import (
     DriftCheck,
     DriftResult,
     Effect,
+    spell_turn,
+    turn_of,
 )
 from tidemill.practices.drift.states import (
     DETECTOR,
@@ -143,10 +145,13 @@ def _tested(
     alarms = record.settings.number("drift.alarms_per_year")
     after, outcomes = moved(known, days.scores, window=str(rows.window), alarms=alarms * SHARE)
     found = tuple(
-        Alarm(day=day, evidence=o.evidence, threshold=o.threshold, suspects=o.suspects)
+        Alarm(
+            day=day, evidence=o.evidence, threshold=o.threshold, suspects=o.suspects,
+            turned=turn_of(o.suspects) if check == PERFORMANCE else "",
+        )
         for day, o in outcomes
         if o.is_alarm
-    )
+    )  # fmt: skip
     return _told(rows, served, Tested(
         known=known, reference_artifact=artifact, after=after, raised=None,
         check=DriftCheck(
@@ -217,15 +222,23 @@ def _told(rows: WindowRows, served: ServedModel, tested: Tested) -> Tested:
         deployment=rows.name, check=check.check, model=served.artifact,
         model_version=served.short_name, window=check.window,
         days=tuple(alarm.day for alarm in check.alarms), verdict=VERDICT,  # type: ignore[arg-type]
-        because=f"{check.check} on {check.alarms[0].day}: {', '.join(list(suspects)[:3])}",
+        turned=tuple(alarm.turned for alarm in check.alarms),
+        because=f"{check.check} on {check.alarms[0].day}: {_because(check, list(suspects))}",
     )  # fmt: skip
     return msgspec.structs.replace(tested, raised=raised)
+
+
+def _because(check: DriftCheck, suspects: list[str]) -> str:
+    turned = spell_turn(check.alarms[0].turned)
+    return ", ".join([*([turned] if turned else []), *suspects[:3]])
 
 
 def _verdict(record: Record, rows: WindowRows, tested: Tested, served: ServedModel) -> Artifact:
     check = tested.check
     days = ", ".join(alarm.day for alarm in check.alarms)
-    what = f"an alarm on {days}" if days else f"no alarm in {check.days} days"
+    turns = ", ".join(dict.fromkeys(spell_turn(a.turned) for a in check.alarms if a.turned))
+    told = f", {turns}" if turns else ""
+    what = f"an alarm on {days}{told}" if days else f"no alarm in {check.days} days"
     finding = Finding(
         rule="e-detector", state=check.state, what=f"{what}; {check.promise}",
         measured=check.evidence, bound=f"< {check.threshold:g}", rows_checked=check.days,

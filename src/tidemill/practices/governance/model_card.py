@@ -148,7 +148,7 @@ def _figure_rows(figures: Sequence[ReportFigure]) -> list[list[object]]:
         [
             f.name,
             f.value,
-            "-" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}",
+            "-" if f.low is None or f.high is None else f"{f.low:z.4g} to {f.high:z.4g}",
             f.unit,
         ]
         for f in figures

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.check import Finding, State
 from tidemill.core.task import LOWER_IS_BETTER
 from tidemill.kernels.intervals import normal_quantile
+from tidemill.practices.monitoring.report import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,18 +67,20 @@ def _bounded(name: str, figure: ReportFigure, side: str, bound: float) -> Findin
 
 
 def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
-    """The worst slice decides; each interval is widened so that all hold at 95 % together."""
+    """The worst slice decides; each interval is widened so that all hold at 95 % together.
+
+    `(other)`, small levels that have nothing in common, is none.
+    """
     whole = report.primary
-    large = [part for part in report.slices if part.rows >= bounds.min_slice_rows]
-    judged = [(part, part.figures[0]) for part in large if part.figures]
+    judged = [
+        (part, part.figures[0])
+        for part in report.slices
+        if part.level != OTHER and part.rows >= bounds.min_slice_rows and part.figures
+    ]
     told = [(part, figure) for part, figure in judged if figure.value is not None]
     if whole is None or whole.value is None or not told:
         if report.slices:
-            yield Finding(
-                rule="slices", state="warn", bound=f"{bounds.min_slice_rows} rows a slice",
-                what=f"no slice of {len(report.slices)} has the rows to be judged",
-                fix="lower min_slice_rows in [gates], or evaluate on more rows",
-            )  # fmt: skip
+            yield _no_slice(report, bounds)
         return
     sign = -1.0 if report.task.metric in LOWER_IS_BETTER else 1.0
     z = normal_quantile(1.0 - 0.05 / len(told))
@@ -98,13 +101,34 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
         state = "fail"
     yield Finding(
         rule="slices", state=state,
-        what=f"the worst of {len(told)} slices, {part.column} = {part.level}, has "
-        f"{report.task.metric} {figure.value:.4g} where all rows have {whole.value:.4g}",
+        what=f"{_worst(part, len(told))} has {report.task.metric} {figure.value:.4g} where all "
+        f"rows have {whole.value:.4g}",
         measured=gap, interval=_interval(figure), rows_checked=part.rows,
         bound=f"gap <= {bounds.max_slice_gap:g}"
         + (" of the whole" if report.task.metric in _IN_UNITS_OF_THE_LABEL else ""),
         fix="" if state == "pass" else f"look at the rows with {part.column} = {part.level}",
     )  # fmt: skip
+
+
+def _no_slice(report: Report, bounds: Bounds) -> Finding:
+    columns = ", ".join(dict.fromkeys(part.column for part in report.slices))
+    named = [part for part in report.slices if part.level != OTHER]
+    what = f"no slice of {columns} is large enough to be judged"
+    if named:
+        most = max(part.rows for part in named)
+        what += f": the largest has {most:,} {'row' if most == 1 else 'rows'}"
+    if len(named) < len(report.slices):
+        what += f"; {OTHER} holds its small levels together, and is no slice of its own"
+    return Finding(
+        rule="slices", state="warn", bound=f"{bounds.min_slice_rows} rows a slice", what=what,
+        fix="lower min_slice_rows in [gates], or evaluate on more rows",
+    )  # fmt: skip
+
+
+def _worst(part: SliceReport, slices: int) -> str:
+    if slices == 1:
+        return f"{part.column} = {part.level}, the only slice that is large enough,"
+    return f"the worst of {slices} slices, {part.column} = {part.level},"
 
 
 def _calibration(report: Report, bounds: Bounds) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ def collect_days(  # noqa: D417 - `record` is the context, not an argument of a 
 ) -> CollectedDays:
     """Seal the predictions of every UTC day that is over; what is sealed stays as it is.
 
-    `tidemill up` does it by itself where the setting supervisor.collect says how often.
+    The supervisor does it by itself, as often as the setting supervisor.collect says.
 
     Args:
         name: of the deployment; left out: of every one.

@@ -22,6 +22,7 @@ from tidemill.kernels.task_metrics import (
 from tidemill.practices.monitoring.business import business_value
 from tidemill.practices.monitoring.outputs import output_array
 from tidemill.practices.monitoring.report import (
+    OTHER,
     DayLoss,
     Report,
     ReportBin,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 MIN_SLICE_ROWS = 50
 """Levels with fewer labelled rows are put together under `(other)`."""
 MOST_LEVELS = 50
-OTHER = "(other)"
 
 
 class JudgedRows:

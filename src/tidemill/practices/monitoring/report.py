@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tidemill.kernels.intervals import Estimate
     from tidemill.lineage.record import Record
 
+OTHER = "(other)"
+"""The level under which a report puts small levels of a slice together."""
+
 
 class ReportFigure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure. `value` None: these rows do not tell it, `why` says for which reason."""
@@ -155,7 +158,7 @@ def _drawn(title: str, figures: tuple[ReportFigure, ...]) -> str:
         [
             f.name,
             f.why if f.value is None else _plain(f),
-            "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}",
+            "" if f.low is None or f.high is None else f"{f.low:z.4g} to {f.high:z.4g}",
             f.rows,
             f.unit,
         ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from tidemill.core.task import LOWER_IS_BETTER
 from tidemill.core.text import table
 from tidemill.core.times import parse_window
 from tidemill.kernels.comparison import ComparisonPlan, PairedRows, paired_comparison
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
-    """What served and another version, on the same rows; `gain` is positive where serving won.
+    """What served and another version, on the same rows.
 
-    (`low`, `high`) is a 95 % interval of the gain from whole days.
+    `gain` is positive where what served was better: served minus other, or other minus served where
+    a smaller figure is the better one. (`low`, `high`) is its 95 % interval from whole days.
     """
 
     model: str
@@ -53,12 +55,17 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the version may have learned from these rows: then its figure is flattered."""
 
     def __str__(self) -> str:
+        is_less_better = self.metric in LOWER_IS_BETTER
+        minus = "other minus served" if is_less_better else "served minus other"
         drawn = table(
-            ["window", "what served", self.model, "difference", "95 % interval"],
-            [[self.window, f"{self.served:.4f}", f"{self.other:.4f}", f"{self.gain:+.4f}",
-              f"{self.low:+.4f} to {self.high:+.4f}"]],
+            ["window", "what served", f"other: {self.model}", minus, "95 % interval"],
+            [[self.window, f"{self.served:.4f}", f"{self.other:.4f}", f"{self.gain:+z.4f}",
+              f"{self.low:+z.4f} to {self.high:+z.4f}"]],
         )  # fmt: skip
-        told = f"{drawn}\n{self.metric} on {self.rows:,} labelled rows of {self.days} days"
+        told = (
+            f"{drawn}\n{self.metric} on {self.rows:,} labelled rows of {self.days} days; "
+            "above 0 what served was better"
+        )
         return f"{told}\nnote: {self.note}" if self.note else told
 
     __repr__ = __str__

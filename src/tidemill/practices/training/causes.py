@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemill.core.digest import ArtifactId
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
+    from tidemill.practices.drift.alerts import Alert
     from tidemill.practices.training.trigger import Trigger
 
 _CHECKS = {"drift": "drift.data", "performance": "drift.performance"}
@@ -88,11 +89,18 @@ def _alerts(record: Record, trigger: Trigger, at: datetime) -> list[Cause]:
     return [
         Cause(
             key=alert.run, what=f"alert run:{alert.run[-8:]}: {alert.because}",
-            used=_verdict_of(record, alert.run),
+            lacking=_not_worse(trigger, alert), used=_verdict_of(record, alert.run),
         )
         for alert in reversed(found)
         if alert.at <= at
     ]  # fmt: skip
+
+
+def _not_worse(trigger: Trigger, alert: Alert) -> str:
+    """Losses that fell are drift, but no reason to train again unless the rule says so."""
+    if trigger.kind != "performance" or trigger.on == "any" or alert.turned != "better":
+        return ""
+    return f'alert run:{alert.run[-8:]} is of losses that fell; on = "any" would fire'
 
 
 def _verdict_of(record: Record, alert: RunId) -> tuple[tuple[ArtifactId, RunId | None], ...]:

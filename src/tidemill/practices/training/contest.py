@@ -106,7 +106,7 @@ def _compared(task: Task, rows: ContestRows, plan: ComparisonPlan) -> PairedComp
 
 def _decides(found: PairedComparison, look: int) -> Finding:
     states: Mapping[str, State] = {"better": "pass", "too_few_blocks": "not_run"}
-    told = f"{found.metric} {found.challenger:.4g} against {found.champion:.4g}: {found.why}"
+    told = f"{found.metric} {found.challenger:z.4g} against {found.champion:z.4g}: {found.why}"
     if look > 1:
         told += f"; look {look} at this window, so alpha is {found.alpha:.3g}"
     fix = ""
@@ -153,6 +153,8 @@ def _slices(task: Task, rows: ContestRows, plan: ComparisonPlan) -> Iterator[Fin
         for level, mask in _levels(levels)
     ]
     if not parts:
+        if rows.slices:
+            yield _no_slice(rows)
         return
     shared = msgspec.structs.replace(plan, alpha=ALPHA / len(parts))
     worse: list[str] = []
@@ -168,8 +170,26 @@ def _slices(task: Task, rows: ContestRows, plan: ComparisonPlan) -> Iterator[Fin
     yield Finding(
         rule="slices", state="fail" if worse else "pass", rows_checked=judged,
         rows_failed=len(worse), bound="none worse beyond doubt",
-        what="; ".join(worse) if worse else f"none of {judged} slices is worse beyond doubt",
+        what="; ".join(worse) or _none_worse(judged, len(parts)),
         fix="look at these slices before promoting" if worse else "",
+    )  # fmt: skip
+
+
+def _none_worse(judged: int, slices: int) -> str:
+    if judged == 0:
+        named = "the one slice has" if slices == 1 else f"none of {slices} slices has"
+        negated = " not" if slices == 1 else ""
+        return f"{named}{negated} the days and labels to be judged"
+    if judged == 1:
+        return "the one slice that can be judged is not worse beyond doubt"
+    return f"none of {judged} slices is worse beyond doubt"
+
+
+def _no_slice(rows: ContestRows) -> Finding:
+    return Finding(
+        rule="slices", state="warn", rows_checked=0, bound=f"{MIN_SLICE_ROWS} rows a slice",
+        what=f"no slice of {', '.join(rows.slices)} is large enough to be judged",
+        fix="compare on a longer window",
     )  # fmt: skip
 
 
