@@ -23,7 +23,7 @@ def spell(value: Cell) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+        return f"{value:z,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return str(value)
 
 
