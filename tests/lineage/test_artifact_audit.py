@@ -14,6 +14,7 @@ from tidemill.lineage.artifact_audit import artifact_problems
 from tidemill.lineage.artifacts import find_artifact, put_files, put_value, read_bytes, tree_entries
 from tidemill.lineage.writing import opened
 from tidemill.practices.governance.operations import verify_audit
+from tidemill.practices.versioning import tables
 from tidemill.practices.versioning.data import ingest, scan_data
 from tidemill.practices.versioning.operations import frame
 from tidemill.practices.versioning.tables import read_manifest, store_table
@@ -120,8 +121,9 @@ def audited(record, **options) -> list[tuple[str, str]]:
 
 
 def test_damaged_rows_of_a_table_are_told_with_its_versions_and_nothing_is_moved(
-    record, things
+    record, things, monkeypatch
 ) -> None:
+    monkeypatch.setattr(tables, "SMALL_BYTES", 0)
     _, _, (_, two) = things
     ingest(record, "sales", pl.DataFrame({"n": [7]}), append=True)  # has the fragment of two
     (fragment,) = manifest(record, two).fragments
@@ -179,7 +181,8 @@ def test_a_manifest_whose_id_is_not_that_of_its_columns_is_refused_when_read(
     assert "data:sales@1" in [where for where, _ in audited(record, quick=True)]
 
 
-def test_tables_that_go_on_after_one_another_are_hashed_from_there(record) -> None:
+def test_tables_that_go_on_after_one_another_are_hashed_from_there(record, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "SMALL_BYTES", 0)
     for start in (0, 70_000, 140_000):
         rows = pl.DataFrame({"n": range(start, start + 70_000)})
         ingest(record, "long", rows, append=True)

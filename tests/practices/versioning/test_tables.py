@@ -1,5 +1,7 @@
 """A stored table reads back as it was, named by its content; an append hashes only its tail."""
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.table_digest import table_digest
+from tidemill.practices.versioning import tables
 from tidemill.practices.versioning.tables import TableWriter, scan_table, store_table
 
 
@@ -51,7 +54,26 @@ def test_an_append_has_the_identity_of_the_whole(objects, first, second, third) 
     assert writer.finish().artifact.id == table_digest(frame(first + second + third))
 
 
-def test_an_append_over_a_chunk_border_writes_no_old_fragment_again(objects) -> None:
+@settings(max_examples=30, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=12))
+def test_many_small_appends_are_few_fragments_with_the_identity_of_the_whole(
+    objects, parts
+) -> None:
+    stored = store_table(objects, frame([]))
+    for part in parts:
+        writer = TableWriter(objects, base=stored.manifest)
+        writer.write(frame(part))
+        stored = writer.finish()
+        sizes = [fragment.rows for fragment in stored.manifest.fragments]
+        assert all(left > 2 * right for left, right in pairwise(sizes))
+    whole = frame([row for part in parts for row in part])
+    read = scan_table(objects, stored.artifact.manifest, stored.artifact.id).collect()
+    assert stored.artifact.id == table_digest(whole) == table_digest(read)
+    assert read.schema == whole.schema
+
+
+def test_an_append_over_a_chunk_border_writes_no_large_fragment_again(objects, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "SMALL_BYTES", 1000)
     whole = pl.DataFrame({"n": range(200_000)})
     first = store_table(objects, whole.head(100_000))
     writer = TableWriter(objects, base=first.manifest)

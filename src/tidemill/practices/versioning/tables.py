@@ -31,6 +31,9 @@ FRAGMENT_ROWS = 1_000_000
 FRAGMENT_BYTES = 128 * 1024 * 1024
 """Bytes in memory from which waiting rows are written, so that wide tables are bounded too."""
 
+SMALL_BYTES = 1024 * 1024
+"""A fragment below this is written again, together with rows that come after it (ADR 6)."""
+
 _ROW_GROUP_ROWS = 131_072
 
 
@@ -79,7 +82,7 @@ class TableWriter:
     """Writes a table while its rows stream by: hashed, and stored in fragments.
 
     Memory holds one fragment. With `base` the rows are appended to that table, whose whole chunks
-    are not hashed again and whose fragments are not written again.
+    are not hashed again and whose fragments, but for small ones at its end, are not written again.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class TableWriter:
             InvalidInputError: nothing was ever written, not even an empty batch with columns.
         """
         if self._waiting_rows:
+            self._take_in_small_fragments()
             self._flush(self._waiting_rows)
         if self._hasher is None:
             self._hasher = self._begun(self._empty())
@@ -165,6 +169,27 @@ class TableWriter:
         if left:
             hasher.update(scan_manifest(self._objects, self._base).tail(left).collect())
         return hasher
+
+    def _take_in_small_fragments(self) -> None:
+        """Let the rows that wait begin with those of small fragments at the end of the base.
+
+        Each fragment that stays is more than twice as long as the next, so that many small appends
+        make few fragments, and a row is written again a few times only (the logarithmic method of
+        Bentley and Saxe, Decomposable Searching Problems, 1980).
+        """
+        if self._base is None or len(self._fragments) > len(self._base.fragments):
+            return
+        schema = table_schema(self._base)
+        while self._fragments:
+            last = self._fragments[-1]
+            rows = last.rows + self._waiting_rows
+            is_short = last.rows <= 2 * self._waiting_rows and rows <= FRAGMENT_ROWS
+            if last.size_bytes >= SMALL_BYTES or not is_short:
+                return
+            path = self._objects.path(last.digest)
+            self._waiting.insert(0, pl.read_parquet(path, glob=False).cast(schema))
+            self._waiting_rows = rows
+            self._fragments.pop()
 
     def _flush(self, rows: int) -> None:
         waiting = pl.concat(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
