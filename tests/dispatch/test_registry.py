@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.core.errors import NotAllowedError, UsageError
+from tidemill.core.errors import InvalidInputError, NotAllowedError, UsageError
 from tidemill.core.operation import Operation
 from tidemill.dispatch.call import call
 from tidemill.dispatch.parameters import bind, parameters, summary, with_times
@@ -162,3 +162,19 @@ def test_reading_asks_for_no_role(record) -> None:
 
     reading = Operation(function=lambda record: record.project, command=("x",))
     assert call(dataclasses.replace(record), reading, role_of=refuse) == "mill"
+
+
+@pytest.mark.parametrize("as_option", [True, False])
+def test_a_text_with_a_secret_is_refused_before_it_is_recorded_and_not_shown(as_option) -> None:
+    done = []
+    writes = Operation(
+        function=lambda _record, text="", because="": done.append((text, because)),
+        command=("move",), role="contributor",
+    )  # fmt: skip
+    secret = "it is host=db user=ada pass" + "word=hunter22 now"
+    given = ((), {"because": secret}) if as_option else (([secret],), {})
+    with pytest.raises(InvalidInputError, match="`tidemill move` looks like a secret") as caught:
+        call(None, writes, *given)
+    assert "hunter22" not in str(caught.value)
+    call(None, writes, ("the password was changed",))
+    assert done == [("the password was changed", "")]

@@ -261,6 +261,59 @@ def test_what_only_speaks_of_secrets_is_code(name, text) -> None:
     assert secret_in(name, text.encode()) == ""
 
 
+IMPORTED = {
+    "flow.py": "import direct\nfrom pack import inner\n\n\ndef step():\n    import late_one\n",
+    "direct.py": "from . import nothing\nimport os, by_direct\n",
+    "by_direct.py": "import importlib\nimportlib.import_module('by_name')\nimport direct\n",
+    "by_name.py": "",
+    "late_one.py": "",
+    "pack/__init__.py": "from .sibling import x\n",
+    "pack/inner.py": "from .deep.er import y\n",
+    "pack/sibling.py": "",
+    "pack/deep/er.py": "this is no python\n",
+    "pack/other.py": "",
+    "not_imported.py": "",
+    "local_secrets.py": "API_TOKEN = '" + RANDOM + "'\n",
+}
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+def test_ignored_modules_are_captured_where_a_captured_one_imports_them(tmp_path, has_git) -> None:
+    for name, text in IMPORTED.items():
+        put(tmp_path, name, text)
+    put(tmp_path, ".gitignore", "*.py\n!flow.py\n")
+    if has_git:
+        git(tmp_path, "init", "--quiet")
+    assert names(LocalWorkspace(tmp_path)) == sorted([
+        ".gitignore", "flow.py", "direct.py", "by_direct.py", "by_name.py", "late_one.py",
+        "pack/__init__.py", "pack/inner.py", "pack/sibling.py", "pack/deep/er.py",
+    ])  # fmt: skip
+
+
+def test_modules_are_found_below_the_code_folder_and_compiled_ones_too(tmp_path) -> None:
+    put(tmp_path, "src/flow.py", "import made\nimport fast\n")
+    put(tmp_path, "src/made.py")
+    put(tmp_path, "src/fast.cpython-311-x86_64-linux-gnu.so")
+    put(tmp_path, ".gitignore", "made.py\n*.so\n")
+    found = names(LocalWorkspace(tmp_path, tmp_path / "src"))
+    assert {"src/made.py", "src/fast.cpython-311-x86_64-linux-gnu.so"} <= set(found)
+
+
+def test_an_imported_module_that_is_ignored_keeps_the_limits_and_is_named(tmp_path) -> None:
+    put(tmp_path, "flow.py", "import local_secrets\n")
+    put(tmp_path, "local_secrets.py", IMPORTED["local_secrets.py"])
+    put(tmp_path, ".gitignore", "local_*\n")
+    with pytest.raises(InvalidInputError, match=r"local_secrets\.py looks like a secret") as caught:
+        LocalWorkspace(tmp_path).code()
+    assert "a captured module imports it" in caught.value.what
+    assert caught.value.fix.startswith("read it from the environment")
+    assert RANDOM not in str(caught.value)
+    put(tmp_path, "local_secrets.py", "#" * (10 << 20) + "\n")
+    with pytest.raises(InvalidInputError, match=r"local_secrets\.py has 10\.0 MiB") as caught:
+        LocalWorkspace(tmp_path).code()
+    assert caught.value.fix.startswith("import it no more")
+
+
 def test_sources_are_all_python_files_of_the_project_ignored_ones_and_tests_too(tmp_path) -> None:
     own = ["other.py", "src/a.py", "src/b.py", "src/gen.py", "tests/test_a.py"]
     others = [

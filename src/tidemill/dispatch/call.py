@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.operation import Role
-from tidemill.kernels.secret_text import secret_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tidemill.core.operation import Operation
     from tidemill.lineage.record import Record
@@ -56,6 +54,8 @@ def refuse_secrets(operation: Operation, given: Sequence[object]) -> None:
     Raises:
         InvalidInputError: one does; the message does not show it.
     """
+    from tidemill.kernels.secret_text import secret_text  # noqa: PLC0415 - readers need none of it
+
     for text in _texts(given):
         if found := secret_text(text.encode("utf-8", "replace")):
             raise InvalidInputError(
@@ -66,12 +66,12 @@ def refuse_secrets(operation: Operation, given: Sequence[object]) -> None:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield the texts that arguments are made of; frames and other things have none."""
+    """Yield the texts that arguments are made of; frames and other things have none.
+
+    Parameters of a pipeline, a mapping, are judged where their names are known, by name too.
+    """
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts([key, item])
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from _texts(item)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidemill.core.errors import InvalidInputError
-from tidemill.core.query import Query
+from tidemill.core.errors import InvalidInputError, TidemillError
+from tidemill.core.query import Note, Query
 from tidemill.core.run import Run
 
 FLOW = """
@@ -44,3 +44,27 @@ def test_parameters_without_secrets_are_taken(mill) -> None:
     mill.write(FLOW)
     taken = {"url": "https://example.org/data?day=3", "user": "anna", "max_tokens": "4096"}
     assert mill.run(params=taken).status == "done"
+
+
+FAILING = """
+@step
+def connects(n: int) -> int:
+    print("Server=db;User=ada;Pass" + "word=hunter22;")
+    raise ValueError("no answer from postgresql://ada:hunter" + "22@db/prod")
+
+@pipeline
+def flow():
+    connects(2)
+"""
+
+
+def test_what_a_failed_step_said_is_recorded_without_its_secrets(mill) -> None:
+    mill.write(FAILING)
+    with pytest.raises(TidemillError):
+        mill.run()
+    ledger = mill.record.ports.ledger
+    errors = [run.error for run in ledger.find(Query(Run))]
+    notes = [note.text for note in ledger.find(Query(Note)) if note.key == "output"]
+    assert any("ada:[redacted]@db/prod" in error for error in errors)
+    assert any("User=ada;Password=[redacted];" in text for text in notes)
+    assert "hunter22" not in "".join([*errors, *notes])

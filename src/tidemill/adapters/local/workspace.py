@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from tidemill.adapters import git_tree, installed, this_machine
 from tidemill.adapters.ignore_rules import NEVER, plain_files
+from tidemill.adapters.imported_modules import imported_ones
 from tidemill.adapters.python_sources import python_files
 from tidemill.adapters.secrets_found import secret_in
 from tidemill.core.digest import Digest, TreeEntry
@@ -48,6 +49,9 @@ class LocalWorkspace:
     def code(self) -> CodeCapture:
         """Capture the code: every file that is not ignored, committed or not. Changes nothing.
 
+        Ignored modules that a captured one imports are captured too: without them the code does not
+        run again. The same limits hold for them.
+
         `git_tree` is what Git would call this folder's tree if everything were committed now, and
         `is_dirty` whether that is not the tree of HEAD. `.tidemill/`, `.venv/` and `__pycache__/`
         are never in it; links to a folder or out of the project are `skipped`.
@@ -56,11 +60,13 @@ class LocalWorkspace:
             InvalidInputError: a file over 10 MiB, or one that looks like a secret; names it.
         """
         repository, listing = self._listing()
-        self._refuse_large(listing.names)
+        ignored = self._ignored_modules(listing.names)
+        names = sorted({*listing.names, *ignored})
+        self._refuse_large(names, ignored)
         if repository is None:
-            return self._capture(listing.names, git_tree.Tree)
+            return self._capture(names, ignored, git_tree.Tree)
         with git_tree.tree(repository, self._root, listing.own) as finish:
-            return self._capture(listing.names, finish)
+            return self._capture(names, ignored, finish)
 
     def environment(self) -> EnvironmentCapture:
         """Capture what is installed; it holds no path, and is equal after an equal rebuild."""
@@ -89,13 +95,28 @@ class LocalWorkspace:
             return None, git_tree.Listing(names=_project(names), own=())
         return repository, git_tree.Listing(names=_project(found.names), own=_project(found.own))
 
-    def _capture(self, names: Sequence[str], finish: Callable[[], git_tree.Tree]) -> CodeCapture:
+    def _ignored_modules(self, names: Sequence[str]) -> frozenset[str]:
+        """Return the ignored modules of the project that those listed import."""
+        listed = {self._root / name for name in names}
+        ignored = [path for path in python_files(self._root) if path not in listed]
+        if not ignored:
+            return frozenset()
+        folders = list(dict.fromkeys([self._code_root, self._root]))
+        found = imported_ones(sorted(listed), ignored, folders)
+        return frozenset(path.relative_to(self._root).as_posix() for path in found)
+
+    def _capture(
+        self,
+        names: Sequence[str],
+        ignored: frozenset[str],
+        finish: Callable[[], git_tree.Tree],
+    ) -> CodeCapture:
         files, skipped = [], []
         for name in names:
             path = self._root / name
             found = None
             with contextlib.suppress(FileNotFoundError):
-                found = self._entry(name, path)
+                found = self._entry(name, path, is_ignored=name in ignored)
             if found is None:
                 skipped.append(name)
             else:
@@ -106,7 +127,7 @@ class LocalWorkspace:
             skipped=tuple(skipped),
         )  # fmt: skip
 
-    def _refuse_large(self, names: Sequence[str]) -> None:
+    def _refuse_large(self, names: Sequence[str], ignored: frozenset[str]) -> None:
         for name in names:
             size_bytes = 0
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
@@ -114,14 +135,22 @@ class LocalWorkspace:
             if size_bytes > LARGEST_BYTES and not self._is_allowed(name):
                 raise InvalidInputError(
                     f"{name} has {size_bytes / (1 << 20):,.1f} MiB; code has 10 MiB a file at most",
-                    fix=f"version it as data (tidemill data add NAME {name}) and put it into"
-                    f" .gitignore, or allow it: `[project] allow = {name!r}` in tidemill.toml",
+                    fix=(
+                        f"import it no more (a captured module does), or {self._allowing(name)}"
+                        if name in ignored
+                        else f"version it as data (tidemill data add NAME {name}) and put it into"
+                        f" .gitignore, or {self._allowing(name)}"
+                    ),
                 )
+
+    @staticmethod
+    def _allowing(name: str) -> str:
+        return f"allow it: `[project] allow = {name!r}` in tidemill.toml"
 
     def _is_allowed(self, name: str) -> bool:
         return any(Path(name).match(pattern) for pattern in self._allow)
 
-    def _entry(self, name: str, path: Path) -> TreeEntry | None:
+    def _entry(self, name: str, path: Path, *, is_ignored: bool) -> TreeEntry | None:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
             aim = path.resolve()
@@ -133,9 +162,10 @@ class LocalWorkspace:
         data = path.read_bytes()
         if (why := secret_in(name, data)) and not self._is_allowed(name):
             raise InvalidInputError(
-                f"{name} looks like a secret: {why}",
-                fix="put it into .gitignore and read it from the environment, or, if it is none,"
-                f" allow it: `[project] allow = {name!r}` in tidemill.toml",
+                f"{name} looks like a secret: {why}"
+                + (" (.gitignore names it, but a captured module imports it)" * is_ignored),
+                fix=("" if is_ignored else "put it into .gitignore and ")
+                + f"read it from the environment, or, if it is none, {self._allowing(name)}",
             )
         return TreeEntry(
             path=name, digest=Digest(f"b3:{blake3(data).hexdigest()}"), size_bytes=len(data),

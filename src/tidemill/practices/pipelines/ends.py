@@ -28,6 +28,7 @@ from tidemill.core.facts import (
     RunSealed,
 )
 from tidemill.core.run import RunId
+from tidemill.kernels.secret_text import without_secrets
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.codecs import artifact_of
 from tidemill.practices.pipelines.memo import Remembered, made_name, memo_key, recall
@@ -168,13 +169,13 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
         facts.append(Edge(run=run, artifact=value.artifact, role="made", name=name))
     facts.append(_figures(run, outcome, now))
     if outcome.output.strip():
-        text = outcome.output[-_OUTPUT_KEPT:]
+        text = without_secrets(outcome.output[-_OUTPUT_KEPT:])
         facts.append(Noted(subject=run, key="output", text=text, actor=record.actor, at=now))
     is_done = end.is_done
     facts.append(
         RunSealed(
             run=run, status="done" if is_done else "failed", sealed_at=now,
-            error="" if is_done else error_text(outcome),
+            error="" if is_done else without_secrets(error_text(outcome)),
         )
     )  # fmt: skip
     if end.is_memoized:
