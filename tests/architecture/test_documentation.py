@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tidemill.core.settings import KNOWN
+from tidemill.core.settings import KNOWN, VARIABLES
 from tidemill.practices.integration.bounds import Bounds
 from tidemill.practices.training.trigger import Trigger
 
@@ -10,8 +10,18 @@ ROOT = Path(__file__).parents[2]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
 
-def test_every_setting_is_in_the_documentation() -> None:
-    assert [name for name in KNOWN if f"`{name}`" not in CONFIGURATION] == []
+def test_the_table_of_settings_is_what_the_settings_say() -> None:
+    rows = []
+    for name, known in KNOWN.items():
+        default = f"`{known.default}`" if known.default != "" else ""
+        rows.append(f"| `{name}` | {default} | {known.takes} | {known.what} |")
+    table = "\n".join(["| setting | default | takes | what |", "| --- | --- | --- | --- |", *rows])
+    assert table in CONFIGURATION, f"docs/configuration.md needs this table:\n{table}"
+
+
+def test_every_environment_variable_is_in_the_documentation() -> None:
+    rows = [f"| `{name}` | {what} |" for name, what in VARIABLES.items()]
+    assert [row for row in rows if row not in CONFIGURATION] == []
 
 
 def test_every_bound_of_the_gates_is_in_the_documentation() -> None:
