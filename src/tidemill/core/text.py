@@ -9,13 +9,19 @@ _NARROW, _WORD = 20, 30
 """Columns of a table that are this narrow stay so; a longer word than this is cut into pieces."""
 _LISTED = 16
 """Columns of a list that are this narrow stay so."""
+_LAST = 12
+"""Columns that any column keeps, where nothing else helps."""
 _NEAREST = 40
 """Columns that a text keeps however deep it stands in a tree."""
 _GAP = "  "
 
 
 def spell(value: Cell) -> str:
-    """Return a cell as people read it: four significant digits, thousands with commas."""
+    """Return a cell as people read it: four significant digits, thousands with commas.
+
+    >>> spell(1234.5678), spell(-0.0)
+    ('1,235', '0')
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -100,10 +106,10 @@ def _fitting(widths: Sequence[int], least: Sequence[int]) -> list[int]:
     return fitted
 
 
-def _least(column: Sequence[str], width: int, *, is_list: bool) -> int:
-    """Return how narrow a column of text may become: in a list its cells are cut, else wrapped."""
-    longest = max((len(word) for cell in column for word in cell.split()), default=0)
-    return min(width, _LISTED if is_list else max(_NARROW, min(longest, _WORD)))
+def _least(column: Sequence[str], width: int, narrow: int, longest: int) -> int:
+    """Return how narrow a column of text may become, so that words up to `longest` stay whole."""
+    word = max((len(word) for cell in column for word in cell.split()), default=0)
+    return min(width, max(narrow, min(word, longest)))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool = False) -> str:
@@ -126,11 +132,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool 
     ]
     widths = [max(max(map(len, row[i].split("\n"))) for row in titled) for i in range(len(head))]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > WIDTH:
-        least = [
-            width if i == 0 or numeric[i] else _least([r[i] for r in cells], width, is_list=is_list)
-            for i, width in enumerate(widths)
-        ]
-        widths = _fitting(widths, least)
+        flows = [i > 0 and not right for i, right in enumerate(numeric)]
+        for narrow, longest in (
+            (_LISTED, _LISTED) if is_list else (_NARROW, _WORD),
+            (_LAST, _LAST),
+        ):
+            least = [
+                _least([row[i] for row in cells], width, narrow, longest) if flows[i] else width
+                for i, width in enumerate(widths)
+            ]
+            widths = _fitting(widths, least)
     if is_list:
         titled = [[cut(c, w) for c, w in zip(row, widths, strict=True)] for row in titled]
     return "\n".join(line for row in titled for line in _lines(row, widths, numeric))
@@ -170,7 +181,7 @@ def tree(root: str, branches: Sequence[tuple[str, Sequence[object]]], width: int
     │  └─ c
     └─ d
     """
-    first, *rest = wrapped(root, max(width - 2, _NEAREST))
+    first, *rest = wrapped(root, max(width - 3, _NEAREST))
     lines = [first, *(f"{'│  ' if branches else '   '}{one}" for one in rest)]
     for index, (text, below) in enumerate(branches):
         is_last = index == len(branches) - 1
