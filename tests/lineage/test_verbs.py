@@ -350,3 +350,46 @@ def test_a_long_chain_and_a_wide_fan_stay_readable(record) -> None:
     answer = why(record, str(version), depth=100)
     assert "ingestion start" in str(answer)
     assert len(impact(record, "data:start", depth=100).kinds[0].items) == 600
+
+
+def test_hiding_names_what_still_points_at_it(record, graph) -> None:
+    with pytest.raises(NotAllowedError, match="@champion is version 2") as refused:
+        hide(record, "model:delay")
+    assert refused.value.fix == 'tidemill rm model:delay --because "..."'
+    hidden = hide(record, "model:delay", because="superseded")
+    assert hidden.held_by == ("@champion is version 2",)
+    assert "still in use" in str(hidden)
+    assert not hide(record, "model:delay", because="it is not", restore=True).held_by
+
+
+def test_a_long_history_of_appended_data_keeps_the_answers_short(record) -> None:
+    base = None
+    for number in range(300):
+        with opened(record, kind="ingest", name="days", because="a day is over " * 9) as run:
+            if base is not None:
+                run.used(base.artifact, name="base", source=base.run)
+            artifact = run.made(put_value(record, "rows", number, summary={"rows": number}))
+            pending = run.version(ref("data", "days"), artifact)
+        base = pending.version
+    for answer in (
+        why(record, "data:days", depth=400), impact(record, "data:days@1", depth=400),
+        log(record, "data:days", limit=10), listing(record, "run", limit=10),
+        show(record, "data:days"),
+    ):  # fmt: skip
+        lines = str(answer).split("\n")
+        assert max(map(len, lines)) <= 100
+        assert len(lines) < 45
+    assert "… tidemill why data:days@297" in str(why(record, "data:days", depth=400))
+    assert "--limit 100" in str(log(record, "data:days", limit=10))
+    assert "… and 287 more" in str(impact(record, "data:days@1", depth=400))
+
+
+def test_a_note_is_told_by_what_it_is_and_on_which_version(record, graph) -> None:
+    now = record.now()
+    for key, text in (("comment:01ff", "odd"), ("approval:prod:bo", "read it")):
+        with opened(record, kind="note", name="delay") as run:
+            run.add(Noted(subject=f"{ref('model', 'delay')}@2", key=key, text=text,
+                          actor=record.actor, at=now))  # fmt: skip
+    told = {event.what: event.why for event in log(record, "model:delay").events}
+    assert told["comments on version 2"] == "odd"
+    assert told["approves @prod on version 2"] == "read it"
