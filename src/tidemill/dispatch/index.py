@@ -79,7 +79,7 @@ trigger list | practices.training | list_triggers | cli python http | List the t
 trigger resume | practices.training | resume_trigger | cli python http | Let a trigger go on that was paused after failed trainings.
 trigger tick | practices.training | tick | cli python http | Let every trigger decide, and act: train, compare, promote, deploy.
 undeploy | practices.delivery | undeploy | cli python http | Stop serving a deployment after its last answer; its versions stay.
-up | practices.delivery | up | cli | Keep everything that is deployed serving, and follow it until Ctrl-C.
+up | practices.delivery | up | cli | Keep everything deployed serving, triggers asked, days sealed; follow it until Ctrl-C.
 view get | practices.features | get_features | cli python http | Read the features of one entity from the online store.
 view materialize | practices.features | materialize_views | cli python http | Put feature views into the online store, from the newest data, as known at a time.
 view push | practices.features | push_rows | cli python http | Add rows that have just arrived to a view in the online store.

@@ -137,7 +137,7 @@ def serving_status(record: Record, name: str = "") -> ServingStatus:
 
 
 def up(record: Record, *, detach: bool = False) -> ServingStatus:
-    """Keep everything that is deployed serving, and follow it until Ctrl-C.
+    """Keep everything deployed serving, triggers asked, days sealed; follow it until Ctrl-C.
 
     One supervisor lives in a project: one that lives already is followed, and goes on afterwards;
     one that this command started is stopped with it.
