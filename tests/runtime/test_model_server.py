@@ -34,6 +34,8 @@ def tiny_model(folder: Path):
     return module.TinyModel(folder)
 
 
+START_US = 1_365_811_200_000_000
+TIMES_US = [START_US + 10, START_US + 20, START_US + 30]
 RULES = served_rules(
     encode_request_rules(
         [
@@ -108,7 +110,7 @@ def tensor(name: str, datatype: str, *data: object) -> dict:
 
 
 def row(**changes: object) -> list[dict]:
-    values = {"x": 1.0, "carrier": "AA", "at": 5, "flight": "f"} | changes
+    values = {"x": 1.0, "carrier": "AA", "at": START_US + 5, "flight": "f"} | changes
     types = {"x": "FP64", "carrier": "BYTES", "at": "INT64", "flight": "BYTES"}
     return [tensor(name, types[name], value) for name, value in values.items()]
 
@@ -116,7 +118,7 @@ def row(**changes: object) -> list[dict]:
 def test_a_prediction_is_answered_with_its_ids_and_logged_with_everything(server) -> None:
     status, answer = server.infer(
         tensor("x", "FP64", 1.0, None, 300.0), tensor("carrier", "BYTES", "AA", "UA", None),
-        tensor("at", "INT64", 10, 20, 30), tensor("flight", "BYTES", "a", "b", None), id="r1",
+        tensor("at", "INT64", *TIMES_US), tensor("flight", "BYTES", "a", "b", None), id="r1",
     )  # fmt: skip
     assert status == 200
     assert (answer["model_name"], answer["model_version"], answer["id"]) == ("delay", "7", "r1")
@@ -127,7 +129,7 @@ def test_a_prediction_is_answered_with_its_ids_and_logged_with_everything(server
     assert [row.tobytes().hex() for row in block.ids] == ids["data"] == sorted(ids["data"])
     assert all(re.fullmatch(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", i) for i in ids["data"])
     assert (block.deployment, block.model, block.status) == ("b3:d", "tree1:m", "ok")
-    assert block.at_us.tolist() == [10, 20, 30]
+    assert block.at_us.tolist() == TIMES_US
     assert block.contract_bits.tolist() == [0, 0, 1]
     logged = {(c.name, c.role): c for c in block.columns}
     assert list(logged) == [
@@ -180,6 +182,16 @@ WRONG = {
         [*row()[:2], tensor("at", "FP64", 1.5), row()[3]],
     ),
     "null that may not be": (400, "'at', row 0: null", row(at=None)),
+    "milliseconds": (
+        400,
+        "'at': 1365811200000 microseconds since 1970 would be no time of our days",
+        row(at=1_365_811_200_000),
+    ),
+    "no time": (
+        400,
+        "'at', row 0: 'noon' is no ISO date or time",
+        [*row()[:2], tensor("at", "BYTES", "noon"), row()[3]],
+    ),
     "too large": (
         400,
         "'at', row 0: 9223372036854775808",
@@ -353,10 +365,17 @@ def test_a_score_a_class_is_flat_in_the_answer_and_a_column_a_class_in_the_log(s
     server.model.task = Task(kind="multiclass", label="y", classes=("early", "late"))
     _, answer = server.infer(
         tensor("x", "FP64", 0.125, 0.25), tensor("carrier", "BYTES", "AA", "UA"),
-        tensor("at", "INT64", 1, 2), tensor("flight", "BYTES", "a", "b"),
+        tensor("at", "INT64", *TIMES_US[:2]), tensor("flight", "BYTES", "a", "b"),
     )  # fmt: skip
     assert answer["outputs"][0]["shape"] == [2, 2]
     assert answer["outputs"][0]["data"] == [0.75, 0.25, 0.5, 0.5]
     (block,) = server.blocks()
     logged = {c.name: c.values.tolist() for c in block.columns if c.role == "output"}
     assert logged == {"score.early": [0.75, 0.5], "score.late": [0.25, 0.5]}
+
+
+def test_the_effective_time_may_be_iso_text(server) -> None:
+    status, _ = server.infer(*row()[:2], tensor("at", "BYTES", "2013-04-13T00:00:00Z"), row()[3])
+    assert status == 200
+    (block,) = server.blocks()
+    assert block.at_us.tolist() == [START_US]

@@ -58,6 +58,25 @@ def from_microseconds(value: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
 
 
+def probable_unit(count: int) -> str:
+    """Return the unit that a count since 1970 is rather in than microseconds, "" where it is not.
+
+    As microseconds, seconds and milliseconds of our days (from 1973 on) are of 1970, nanoseconds
+    beyond 2262.
+
+    >>> [probable_unit(1_365_811_200 * unit) for unit in (1, 10**3, 10**6, 10**9)]
+    ['seconds', 'milliseconds', '', 'nanoseconds']
+    """
+    if 10**8 <= count < _YEAR_US:
+        return "seconds" if count < 10**11 else "milliseconds"
+    return "nanoseconds" if abs(count) > _NS_YEARS * _YEAR_US else ""
+
+
+_YEAR_US = 365 * 86_400 * 1_000_000
+_NS_YEARS = 2262 - 1970
+"""Years that fit 64 bits of nanoseconds: 2262 is the last."""
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """A span of effective time, `start` included, `end` not."""
 

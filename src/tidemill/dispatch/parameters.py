@@ -131,6 +131,7 @@ def _form(
     function: Callable[..., Any], one: inspect.Parameter
 ) -> tuple[Form, bool, tuple[str, ...]]:
     text = _text(one.annotation).removesuffix(" | None").removeprefix("None | ").strip()
+    text = text.removesuffix(" | Mapping[str, object]")  # Python's own way to give the same
     many = _MANY.fullmatch(text)
     if many:
         text = many[1] or many[2]

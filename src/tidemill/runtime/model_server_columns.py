@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
+from tidemill.core.errors import InvalidInputError
+from tidemill.core.times import microseconds, parse_time, probable_unit
 from tidemill.wire.open_inference import FLOATS, INTEGERS, PREDICTION_ID, RequestError, Tensor
 from tidemill.wire.prediction_block import LoggedColumn
 
@@ -44,7 +47,8 @@ def request_columns(signature: Signature, request: InferenceRequest) -> tuple[Lo
             hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {_listed(known)}"
             raise RequestError(400, f"the model has no input {name!r}{hint}")
     _require(signature, request.tensors)
-    columns = [_column(field, "context", request) for field in signature.context]
+    given = _with_time(signature.time, request)
+    columns = [_column(field, "context", given) for field in signature.context]
     return (*columns, *(_column(field, "input", request) for field in signature.inputs))
 
 
@@ -83,6 +87,42 @@ def _require(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
                 400, f"tensor {field.name!r} ({field.datatype}) is missing; it is logged with "
                 "each prediction, so that labels find it",
             )  # fmt: skip
+
+
+def _with_time(time: str, request: InferenceRequest) -> InferenceRequest:
+    """Return a request whose effective times are microseconds; they may be ISO text.
+
+    Raises:
+        RequestError: 400, a text is no time, or a number is one in another unit.
+    """
+    tensor = request.tensors.get(time)
+    if tensor is None:
+        return request
+    if tensor.datatype == "BYTES":
+        tensor = msgspec.structs.replace(tensor, datatype="INT64", values=_from_text(tensor))
+        return msgspec.structs.replace(request, tensors={**request.tensors, time: tensor})
+    if tensor.datatype in INTEGERS:
+        known = tensor.values if tensor.valid is None else tensor.values[tensor.valid]
+        for value in (int(known.min()), int(known.max())) if len(known) else ():
+            if value < 2**63 and (unit := probable_unit(value)):
+                raise RequestError(
+                    400, f"tensor {time!r}: {value} microseconds since 1970 would be no time of"
+                    f" our days; it is probably {unit}: send microseconds UTC, or ISO text (BYTES)",
+                )  # fmt: skip
+    return request
+
+
+def _from_text(tensor: Tensor) -> NDArray[np.int64]:
+    times = np.zeros(len(tensor.values), dtype=np.int64)
+    for row, text in enumerate(tensor.values):
+        if tensor.valid is None or tensor.valid[row]:
+            try:
+                times[row] = microseconds(parse_time(str(text)))
+            except InvalidInputError:
+                raise RequestError(
+                    400, f"tensor {tensor.name!r}, row {row}: {text!r} is no ISO date or time"
+                ) from None
+    return times
 
 
 def _column(field: Field, role: Role, request: InferenceRequest) -> LoggedColumn:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.times import parse_time, probable_unit
 from tidemill.kernels.timeline import Timeline
 from tidemill.kernels.windows import Ticks
 
@@ -207,15 +208,43 @@ def _times(spec: ViewSpec, events: pl.DataFrame, name: str) -> NDArray[np.int64]
     if not name:
         return np.full(events.height, ALWAYS_US, dtype=np.int64)
     series = events[name]
+    if series.dtype == pl.String:
+        series = text_times(series)
     if series.dtype in {pl.Date, pl.Null}:
         series = series.cast(pl.Datetime("us", "UTC"))
     if not isinstance(series.dtype, pl.Datetime):
-        raise InvalidInputError(
-            f"column {name!r} of view {spec.name} is {series.dtype}, not a time",
-            fix="parse it in the view's function, e.g. .str.to_datetime(time_zone='UTC')",
-        )
+        raise no_time(f"{name} of view {spec.name}", series)
     # A row whose second time is not known yet cannot be seen yet.
     return series.dt.timestamp("us").fill_null(2**60).to_numpy()
+
+
+def text_times(series: pl.Series) -> pl.Series:
+    """Return ISO dates and times as UTC times; those without a zone are UTC.
+
+    Raises:
+        InvalidInputError: a text is neither.
+    """
+    try:
+        times = [None if text is None else parse_time(text) for text in series.unique()]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"column {series.name!r}: {error.what}", fix=error.fix) from None
+    parsed = pl.Series(times, dtype=pl.Datetime("us", "UTC"))
+    return series.replace_strict(series.unique(), parsed, return_dtype=parsed.dtype)
+
+
+def no_time(name: str, series: pl.Series) -> InvalidInputError:
+    """Return the error that a column is no time; of counts since 1970 it names the unit."""
+    first = series.drop_nulls().head(1).to_list()
+    what = f"column {name!r} holds no times"
+    fix = "parse it, e.g. with .str.to_datetime(time_zone='UTC')"
+    if first and series.dtype.is_integer():
+        unit = probable_unit(first[0]) or "microseconds"
+        short = {"seconds": "s", "milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
+        what += f" but whole numbers; {first[0]} is probably {unit} since 1970"
+        fix = f"pl.from_epoch(column, time_unit={short[unit]!r}), or give ISO text"
+    elif first:
+        what += f": {first[0]!r}"
+    return InvalidInputError(what, fix=fix)
 
 
 def _column(spec: ViewSpec, series: pl.Series) -> Column:

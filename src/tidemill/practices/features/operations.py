@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ def push_rows(
 
     Args:
         view: name of the view.
-        source: file or frame with rows of the view's source.
+        source: file, frame or list of dicts with rows of the view's source.
         batch: a name of this delivery; the same name again adds nothing.
         at: effective time of the arrival.
     """
@@ -172,32 +173,38 @@ def vectors(
     """Return the features of many rows from the online store, each at its own time.
 
     Args:
-        asked: a frame with the entity columns and the time.
+        asked: a frame, or a list of dicts, with the entity columns and the time.
         views: names of views; none: all that the project declares.
         time: name of the time column.
     """
     from tidemill.practices.features.online import read_vectors  # noqa: PLC0415 - brings NumPy
-    from tidemill.practices.features.point_in_time import check_asked  # noqa: PLC0415
+    from tidemill.practices.features.point_in_time import (  # noqa: PLC0415 - as above
+        check_asked,
+        with_times,
+    )
 
-    frame, found = _frame(record, asked), find_views(record, views)
+    frame, found = with_times(_frame(record, asked), time), find_views(record, views)
     for view in found:
         check_asked(view, frame, time)
     return Vectors(frame=read_vectors(record, found, frame, time))
 
 
 def get_features(
-    record: Record, *views: str, entity: tuple[str, ...], at: datetime | None = None
+    record: Record,
+    *views: str,
+    entity: tuple[str, ...] | Mapping[str, object],
+    at: datetime | None = None,
 ) -> FeatureAnswer:
     """Read the features of one entity from the online store.
 
     Args:
         views: names of views; none: all whose keys are given.
-        entity: keys as NAME=VALUE, repeated.
+        entity: keys as NAME=VALUE, repeated; in Python a dict of them too.
         at: effective time at which the values are asked for.
     """
     import polars as pl  # noqa: PLC0415 - heavy
 
-    keys = dict(_pair(text) for text in entity)
+    keys = _keys(entity)
     found = [
         view for view in find_views(record, views) if views or set(view.spec.entity) <= keys.keys()
     ]
@@ -251,7 +258,15 @@ def _frame(record: Record, source: object) -> pl.DataFrame:
 
     if isinstance(source, pl.DataFrame):
         return source
+    if isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
+        return pl.DataFrame(source, infer_schema_length=None)
     return pl.concat(list(record.ports.sources.open(source).batches()))
+
+
+def _keys(entity: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
+    if isinstance(entity, Mapping):
+        return dict(entity)
+    return dict(_pair(text) for text in ((entity,) if isinstance(entity, str) else entity))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
-from tidemill.practices.features.history import entity_codes, event_rows, history_of, values_at
+from tidemill.practices.features.history import (
+    entity_codes,
+    event_rows,
+    history_of,
+    no_time,
+    text_times,
+    values_at,
+)
 
 if TYPE_CHECKING:
     from tidemill.practices.features.declare import FeatureView
@@ -30,11 +37,19 @@ def view_values(
     Raises:
         InvalidInputError: a column is missing or no time; names it.
     """
+    asked = with_times(asked, time)
     check_asked(view, asked, time)
     events = event_rows(view, source)
     (event_codes, codes), _ = entity_codes(view.spec, events, asked)
     at_us = asked[time].cast(pl.Datetime("us", "UTC")).dt.timestamp("us").to_numpy()
     return values_at(view.spec, history_of(view, events, event_codes), codes, at_us)
+
+
+def with_times(asked: pl.DataFrame, time: str) -> pl.DataFrame:
+    """Return rows whose time, where it is ISO text, is a time."""
+    if time not in asked.columns or asked.schema[time] != pl.String:
+        return asked
+    return asked.with_columns(text_times(asked[time]))
 
 
 def check_asked(view: FeatureView, asked: pl.DataFrame, time: str) -> None:
@@ -50,10 +65,7 @@ def check_asked(view: FeatureView, asked: pl.DataFrame, time: str) -> None:
                 fix=f"add it, or name the time with time=; there are {', '.join(asked.columns)}",
             )
     if not isinstance(asked.schema[time], pl.Datetime | pl.Date):
-        raise InvalidInputError(
-            f"column {time!r} is {asked.schema[time]}, not a time",
-            fix="parse it first, e.g. with .str.to_datetime(time_zone='UTC')",
-        )
+        raise no_time(time, asked[time])
     if asked[time].null_count():
         raise InvalidInputError(
             f"column {time!r} is empty in {asked[time].null_count()} rows",
