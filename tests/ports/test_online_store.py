@@ -180,3 +180,32 @@ def test_a_damaged_file_is_unavailable_and_says_how_to_fill_it_again(tmp_path) -
     (tmp_path / "data.mdb").write_bytes(b"rubbish" * 2000)
     with pytest.raises(UnavailableError, match="materialize"):
         LmdbOnlineStore(tmp_path).read("t", [b"k"])
+
+
+def test_a_writer_gets_its_turn_while_others_read_flat_out(tmp_path) -> None:
+    store = LmdbOnlineStore(tmp_path / "online", map_bytes=1 << 16)  # which grows meanwhile
+    store.write("planes", {b"N0": b"0"})
+    is_over = threading.Event()
+    reads = [0, 0]
+
+    def read(place: int) -> None:
+        while not is_over.is_set():
+            store.read("planes", [b"N0", b"N1", b"N2"])
+            reads[place] += 1
+
+    def write() -> None:
+        for number in range(20):
+            store.write("planes", {b"N%d" % i: b"%d" % number * 100 for i in range(50)})
+
+    readers = [threading.Thread(target=read, args=(place,)) for place in range(2)]
+    writer = threading.Thread(target=write, daemon=True)
+    for thread in (*readers, writer):
+        thread.start()
+    writer.join(timeout=5)
+    is_done = not writer.is_alive()
+    is_over.set()
+    for thread in readers:
+        thread.join(timeout=30)
+    assert is_done
+    assert min(reads) > 0
+    store.close()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAP_BYTES = 1 << 30
 _POLL_S = 0.0002
+_YIELD_S = 0.0001
+"""How long a read steps back while a thread of this process writes: Python's lock is not fair, and
+threads that read on and on let a writer wait for seconds."""
 _TABLE_BYTES = 16
 _LONGEST_KEY_BYTES = 511 - _TABLE_BYTES - 1
 """LMDB takes keys of 511 bytes; ours begin with their table and one byte that says what follows."""
@@ -52,6 +55,7 @@ class _Environment:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the registry's keys are text
         self.users = 0
         self._busy: set[int] = set()
+        self._writing: set[int] = set()
         self._gate = threading.Event()
         self._gate.set()
         self._resizer = threading.Lock()
@@ -64,16 +68,21 @@ class _Environment:
     def transaction(self, *, write: bool) -> Iterator[_Transaction]:
         """Run a transaction while the map keeps its size."""
         thread = threading.get_ident()
-        self._busy.add(thread)
-        while not self._gate.is_set():
-            self._busy.discard(thread)
-            self._gate.wait()
-            self._busy.add(thread)
         try:
+            if write:
+                self._writing.add(thread)
+            elif self._writing:
+                time.sleep(_YIELD_S)
+            self._busy.add(thread)
+            while not self._gate.is_set():
+                self._busy.discard(thread)
+                self._gate.wait()
+                self._busy.add(thread)
             with self.environment.begin(write=write) as transaction:
                 yield transaction
         finally:
             self._busy.discard(thread)
+            self._writing.discard(thread)
 
     def resize(self, map_bytes: int | None = None) -> None:
         """Double the map, or (0) take over the size that another process gave it."""
