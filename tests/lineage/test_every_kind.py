@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tidemill.app.places import open_record
@@ -15,7 +16,7 @@ from tidemill.core.query import Query, Where
 from tidemill.core.ref import RefName
 from tidemill.core.signature import Field, Signature
 from tidemill.core.text import WIDTH
-from tidemill.dispatch.registry import Kinds
+from tidemill.dispatch.registry import Kinds, all_operations
 from tidemill.kernels.e_detector import DayDetector, DetectorState
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.operations import diff, impact, listing, log, search, show, why
@@ -191,6 +192,24 @@ def test_lists_keep_one_line_a_thing_and_tell_how_to_see_more(lived) -> None:
     assert "--limit 20" in readable(listing(lived, "run", limit=2))
     readable(listing(lived, "run"))
     readable(search(lived, "look"))
+
+
+def test_every_answer_is_its_own_words_in_a_notebook_too() -> None:
+    raw = [
+        f"{operation.name}: {answer.__name__}"
+        for operation in all_operations()
+        if isinstance(answer := _answer(operation.function), type)
+        and issubclass(answer, msgspec.Struct)
+        and answer.__repr__ is msgspec.Struct.__repr__
+    ]
+    assert not raw
+
+
+def _answer(function) -> object:
+    """Return what an operation's result is by its annotation, None where only types know it."""
+    annotation = function.__annotations__.get("return")
+    known = vars(sys.modules[function.__module__])
+    return known.get(annotation) if isinstance(annotation, str) else annotation
 
 
 def _artifacts(record, kind: str) -> list[str]:

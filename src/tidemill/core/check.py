@@ -49,6 +49,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.check}: {self.state}\n{findings_table(self.findings)}"
 
+    __repr__ = __str__
+
 
 _ORDER: tuple[State, ...] = ("pass", "warn", "fail", "not_run", "error")
 

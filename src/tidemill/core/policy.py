@@ -26,3 +26,5 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         ]
         told = ", ".join(need for need in needs if need) or "nothing"
         return f"@{self.alias} moves only with {told}"
+
+    __repr__ = __str__

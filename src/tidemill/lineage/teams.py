@@ -28,6 +28,8 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{PREFIX}{self.name}: {', '.join(self.members) or 'nobody'}"
 
+    __repr__ = __str__
+
 
 def team_ref(record: Record, name: str) -> RefName:
     """Return the ref under which a team's members are versions."""

@@ -59,6 +59,8 @@ class LabelsAdded(msgspec.Struct, frozen=True, kw_only=True):
         )
         return "\n".join([*parts, *(f"  {count:,} {what}" for count, what in told if count)])
 
+    __repr__ = __str__
+
 
 def add_labels(  # noqa: D417, PLR0913 - `record` is the context, not an argument of a face
     record: Record,

@@ -45,6 +45,8 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return "\n".join([self._head(), "", self._table(), *self._made()]).rstrip()
 
+    __repr__ = __str__
+
     def _head(self) -> str:
         counts = ", ".join(
             f"{self.count(state)} {word}" for state, word in _WORDS.items() if self.count(state)

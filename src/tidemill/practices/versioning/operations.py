@@ -39,6 +39,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{counted(self.rows, 'row')} of {self.version} written to {self.path}"
 
+    __repr__ = __str__
+
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a version: `frame` is a Polars frame."""
@@ -72,6 +74,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
             f"{self._warning(name)}"
         )
 
+    __repr__ = __str__
+
     def _warning(self, name: str) -> str:
         if not self.failing:
             return ""
@@ -91,6 +95,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.version} registered: {self.format}, {self.size_bytes:,} bytes"
+
+    __repr__ = __str__
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +123,8 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
         key = f", key {', '.join(self.key)}" if self.key else ""
         return f"{head}{key}\n{table(['column', 'type'], [[c.name, c.type] for c in self.columns])}"
 
+    __repr__ = __str__
+
 
 class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
     """One input of a model."""
@@ -142,6 +150,8 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
         sent = f"\nsent along: {', '.join(self.context)}" if self.context else ""
         return f"{head}{sent}\n{table(['input', 'type', 'categories'], rows)}"
 
+    __repr__ = __str__
+
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs between two models."""
@@ -160,6 +170,8 @@ class ModelDiff(msgspec.Struct, frozen=True, kw_only=True):
         if not self.changes:
             return "format, signature and task are the same"
         return table(["what", "old", "new"], [[c.what, c.old, c.new] for c in self.changes])
+
+    __repr__ = __str__
 
 
 def get_data(record: Record, ref: str, *, out: str, at: datetime | None = None) -> Written:
