@@ -57,7 +57,7 @@ class GroupCommit:
             with self.turn:
                 while request.outcome is None:
                     self._commit_next()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody waits for this batch any more
             if request in self._waiting:
                 self._waiting.remove(request)
             raise

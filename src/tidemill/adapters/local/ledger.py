@@ -178,7 +178,7 @@ class SqliteLedger:
                 )
         except (UnavailableError, CorruptError) as error:
             outcomes = [error] * len(requests)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: others in the group must not be told a wrong outcome
             outcomes = outcomes if connections.is_committed else []
             raise
         finally:
@@ -233,7 +233,7 @@ class _Connections:
                     connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     connection.execute("COMMIT")
-                except BaseException as error:
+                except BaseException as error:  # Ctrl-C too: no transaction is left open
                     is_open, is_ours = connection.in_transaction, isinstance(error, sqlite3.Error)
                     self.is_committed = not is_open and not is_ours
                     _undo(connection)

@@ -100,7 +100,7 @@ def row_values(figure: BusinessFigure, rows: pl.DataFrame) -> NDArray[np.float64
     where = f"the business figure {figure.name} ({figure.__module__}.{figure.__qualname__})"
     try:
         values = np.asarray(figure(rows), dtype=np.float64)
-    except Exception as error:
+    except Exception as error:  # the figure is the user's code: it may raise anything
         raise InvalidInputError(
             f"{where} failed: {type(error).__name__}: {error}",
             fix=f"it gets the columns {', '.join(rows.columns)}",

@@ -98,7 +98,7 @@ def _call(record: Record, pipeline: Pipeline[..., Any], arguments: Mapping[str, 
         pipeline.function(**arguments)
     except TidemillError:
         raise
-    except Exception as error:
+    except Exception as error:  # the pipeline is the user's code: it may raise anything
         where, root = "", record.ports.workspace.root
         for frame in traceback.extract_tb(error.__traceback__):
             path = Path(frame.filename)

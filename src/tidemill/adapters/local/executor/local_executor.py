@@ -126,7 +126,7 @@ class LocalExecutor:
                 self._selector.register(self._woken, selectors.EVENT_READ, None)
                 while not self._is_closing:
                     self._step()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever polls
+        except BaseException as error:  # noqa: BLE001 - kept, and raised to whoever polls
             with self._lock:
                 self._error = error
                 self._lock.notify_all()

@@ -59,7 +59,7 @@ class Worker:
                 env=_environment(os.environ, threads), pass_fds=(theirs.fileno(), lifeline),
                 start_new_session=True,
             )  # fmt: skip
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no pipe is left open
             self._close_ends()
             raise
         finally:
