@@ -12,7 +12,7 @@ _LISTED = 16
 _LAST = 12
 """Columns that any column keeps, where nothing else helps."""
 _NEAREST = 40
-"""Columns that a text keeps however deep it stands in a tree."""
+"""Columns that a text keeps deep in a tree, and that the names of a table keep."""
 _GAP = "  "
 
 
@@ -132,7 +132,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool 
     ]
     widths = [max(max(map(len, row[i].split("\n"))) for row in titled) for i in range(len(head))]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > WIDTH:
-        flows = [i > 0 and not right for i, right in enumerate(numeric)]
+        flows = [(i > 0 or widths[i] > _NEAREST) and not one for i, one in enumerate(numeric)]
         for narrow, longest in (
             (_LISTED, _LISTED) if is_list else (_NARROW, _WORD),
             (_LAST, _LAST),

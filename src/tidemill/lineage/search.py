@@ -48,7 +48,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
              spell_time(item.at)[:16]]
             for item in self.items
         ]  # fmt: skip
-        more = f"\n(there are more: --limit {10 * len(self.items)})" if self.is_cut else ""
+        command = "" if self.of.startswith("match") else f"tidemill list {self.of}".strip() + " "
+        hint = f"\n(there are more: {command}--limit {10 * len(self.items)})"
+        more = hint if self.is_cut else ""
         head, hidden = ["name", "aliases", "what", "by", "at"], not any(row[1] for row in rows)
         if hidden:
             head, rows = [head[0], *head[2:]], [[row[0], *row[2:]] for row in rows]

@@ -33,6 +33,10 @@ MOST_FIGURES = 100
 """Figures of a run that are shown: the newest step of each key."""
 
 
+MOST_ROWS = 80
+"""Lines about one thing that are drawn; the value holds all."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line: a name and a text."""
 
@@ -52,7 +56,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         width = max([len(row.name) for row in self.rows], default=0)
-        parts = ["\n".join([folded(self.title), *(_line(row, width) for row in self.rows)])]
+        lines = [folded(self.title), *(_line(row, width) for row in self.rows[:MOST_ROWS])]
+        if len(self.rows) > MOST_ROWS:
+            lines.append(f"  … and {len(self.rows) - MOST_ROWS:,} more (--json has all)")
+        parts = ["\n".join(lines)]
         if self.figures:
             parts.append(table(["figure", "value"], [[f.key, f.value] for f in self.figures]))
         if self.notes:

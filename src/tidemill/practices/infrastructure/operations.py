@@ -70,6 +70,10 @@ class SettingsShown(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
+MOST_REFS = 60
+"""Refs that `status` lists; `list` has all."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How a project stands: its refs, what runs now, what serves."""
 
@@ -162,7 +166,7 @@ def status(record: Record) -> Status:
         project=record.project,
         actor=str(record.actor),
         at=record.now(),
-        refs=listed_refs(record, "", record.project, 200),
+        refs=listed_refs(record, "", record.project, MOST_REFS),
         open_runs=tuple(run for run in runs if run.id not in dead),
         lost_runs=tuple(run for run in runs if run.id in dead),
         services=tuple(record.ports.target.services()),
