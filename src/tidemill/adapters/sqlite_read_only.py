@@ -74,8 +74,9 @@ class ReadOnlyConnections:
         except sqlite3.Error as error:
             raise self._told(error, self._path) from error
 
-    @contextlib.contextmanager
-    def writing(self, _synchronous: str, _before: str = "") -> Iterator[sqlite3.Connection]:
+    def writing(
+        self, _synchronous: str, _before: str = ""
+    ) -> contextlib.AbstractContextManager[sqlite3.Connection]:
         """Refuse to write.
 
         Raises:
@@ -86,7 +87,6 @@ class ReadOnlyConnections:
             f"{self._path.parent} or the file is write-protected",
             fix="ask its owner for the right to write there, or work on a copy of the project",
         )
-        yield  # a context manager that is never entered
 
     def close(self) -> None:
         """Close all that is not in use."""
