@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PARALLEL ?= 2
 VENV := .venv/bin
+TORCH := torch==2.13.0
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,15 +18,23 @@ help: ## say what there is
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.11,<1'
 
+# PyTorch's CPU build: a wheel that pip knows on this machine, else the one that uv finds by its name.
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --all-extras --compile-bytecode --python $(PYTHON) --quiet
+	$(UV) sync --locked --all-extras --no-install-package torch --inexact --compile-bytecode \
+	    --python $(PYTHON) --quiet
+	$(UV) pip show --quiet --python .venv torch 2>/dev/null || $(MAKE) --no-print-directory torch
 	@touch $@
+
+.PHONY: torch
+torch:
+	$(PYTHON) -m pip --python .venv/bin/python install --quiet --no-deps --no-index $(TORCH) 2>/dev/null \
+	    || $(UV) pip install --quiet --python .venv --no-deps --torch-backend cpu $(TORCH)
 
 setup: .venv/.ready ## make the environment from the lock file
 
 # The demo runs in what a user has: tidemill with its extra and the data, none of our own tools.
 .demo/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	UV_PROJECT_ENVIRONMENT=.demo $(UV) sync --locked --all-extras --no-default-groups \
+	UV_PROJECT_ENVIRONMENT=.demo $(UV) sync --locked --extra lightgbm --no-default-groups \
 	    --group examples --compile-bytecode --python $(PYTHON) --quiet
 	@touch $@
 
