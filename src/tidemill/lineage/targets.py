@@ -15,10 +15,12 @@ from tidemill.core.ref import Version
 from tidemill.core.run import Run
 from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import resolve
+from tidemill.lineage.suggestions import with_kind
 from tidemill.lineage.wording import ref_text, run_title, short_id
 
 if TYPE_CHECKING:
     from tidemill.core.operation import Kind
+    from tidemill.core.pointer import Pointer
     from tidemill.lineage.record import Record
 
 SHORTEST = 6
@@ -56,7 +58,7 @@ def find_target(record: Record, text: str) -> Target:
         InvalidInputError: it is no pointer, or more than one thing matches it.
         NotFoundError: nothing matches; names the closest.
     """
-    pointer = parse_pointer(text, project=record.project)
+    pointer = _parsed(record, text)
     if pointer.kind == "run":
         run = find_run(record, pointer.name)
         return Target(title=run_title(run), kind="run", run=run)
@@ -75,6 +77,16 @@ def find_target(record: Record, text: str) -> Target:
     artifact = find_artifact(record, version.artifact)
     title = f"{ref_text(version.ref, record.project)}@{version.number}"
     return Target(title=title, kind=artifact.kind, version=version, artifact=artifact)
+
+
+def _parsed(record: Record, text: str) -> Pointer:
+    try:
+        return parse_pointer(text, project=record.project)
+    except InvalidInputError as error:
+        near = with_kind(record, text)
+        if not near:
+            raise
+        raise InvalidInputError(error.what, fix=f"did you mean {near}?") from None
 
 
 def kinds_of(record: Record, target: Target) -> list[Kind]:

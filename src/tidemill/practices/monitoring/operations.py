@@ -42,7 +42,7 @@ def locate_prediction(record: Record, name: str) -> Located:
     found = find_prediction(record, name)
     lines = feature_origins(record, found).lines
     return Located(
-        title=f"prediction:{found.id[-8:]}", lines=described(lines, found),
+        title=f"prediction:{found.id}", lines=described(lines, found),
         came_from=came_from(record, found), value=found,
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tidemill.wire.prediction_block import PredictionBlock
 
 WHOLE = 32
+_MOST_LISTED = 5
 SHORT = 8
 _ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
 
@@ -68,8 +69,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
             ["", "kept in", self.sealed or f"the open tail of {self.name}"],
             ["", "broken rules", ", ".join(self.failed_rules) or "none"],
         ]
-        rows += [[one.role, one.name, one.value] for one in self.logged]
-        return table([f"prediction:{self.id[-SHORT:]}", "", ""], rows)
+        rows += [[one.role, one.name, _shown(one.value)] for one in self.logged]
+        return table([f"prediction:{self.id}", "", ""], rows)
 
     __repr__ = __str__
 
@@ -83,22 +84,24 @@ def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as p
         InvalidInputError: it is no id, or several predictions end with it.
         NotFoundError: no deployment of this project has logged it.
     """
-    digits = id.lower().replace("-", "")
+    digits = id.lower().removeprefix("prediction:").replace("-", "")
     if not _ID.fullmatch(digits):
         raise InvalidInputError(
-            f"{id!r} is not the id of a prediction", fix="give its last 8 hex digits, or all 32"
+            f"{id!r} is not the id of a prediction",
+            fix="give all 32 hex digits, or its last 8 or more",
         )
     found = {
         one.id: one for name in deployment_names(record) for one in _found(record, name, digits)
     }
     if not found:
         raise NotFoundError(
-            f"no prediction of project {record.project} has an id that ends with {digits[-SHORT:]}",
+            f"no prediction of project {record.project} has an id that ends with {digits}",
             fix="the answer of the model server has it, as the output prediction_id",
         )
     if len(found) > 1:
         raise InvalidInputError(
-            f"{len(found)} predictions end with {digits}: {', '.join(sorted(found))}",
+            f"{len(found)} predictions end with {digits}:"
+            f" {', '.join(f'prediction:{id_}' for id_ in sorted(found)[:_MOST_LISTED])}",
             fix="give more of the last digits",
         )
     return next(iter(found.values()))
@@ -188,6 +191,10 @@ def _logged(served: ServedModel, row: dict[str, Any]) -> Iterator[Logged]:
 def _failed(served: ServedModel, bits: int) -> tuple[str, ...]:
     names = rule_names(served)
     return tuple(name for place, name in enumerate(names) if place < 64 and bits >> place & 1)
+
+
+def _shown(value: float | str | None) -> object:  # a year has no comma
+    return str(value) if type(value) is int else value
 
 
 def _plain(value: Any) -> float | int | bool | str | None:  # noqa: ANN401 - NumPy's own scalars
