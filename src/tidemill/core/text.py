@@ -13,7 +13,7 @@ _LAST = 12
 """Columns that any column keeps, where nothing else helps."""
 _NEAREST = 40
 """Columns that a text keeps deep in a tree, and that the names of a table keep."""
-_GAP = "  "
+_GAP, _BELOW = "  ", "    "
 
 
 def spell(value: Cell) -> str:
@@ -115,8 +115,9 @@ def _least(column: Sequence[str], width: int, narrow: int, longest: int) -> int:
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool = False) -> str:
     """Return an aligned table; columns of numbers are right-aligned.
 
-    Where it would be wider than `WIDTH`, cells of text go on in the lines below; in a list, where
-    each row is one line, they end in an ellipsis.
+    Where it would be wider than `WIDTH`, cells of text go on in the lines below, and a last column
+    that has little room left stands below its row; in a list each row is one line, and its cells
+    end in an ellipsis.
 
     >>> print(table(["name", "rows"], [["a", 1], ["bb", 1200]]))
     name   rows
@@ -131,20 +132,41 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool 
         for i in range(len(head))
     ]
     widths = [max(max(map(len, row[i].split("\n"))) for row in titled) for i in range(len(head))]
-    if sum(widths) + len(_GAP) * (len(widths) - 1) > WIDTH:
-        flows = [(i > 0 or widths[i] > _NEAREST) and not one for i, one in enumerate(numeric)]
-        for narrow, longest in (
-            (_LISTED, _LISTED) if is_list else (_NARROW, _WORD),
-            (_LAST, _LAST),
-        ):
-            least = [
-                _least([row[i] for row in cells], width, narrow, longest) if flows[i] else width
-                for i, width in enumerate(widths)
-            ]
-            widths = _fitting(widths, least)
+    below = not is_list and not numeric[-1] and _is_crowded(widths)
+    widths = _fitted(widths[:-1] if below else widths, cells, numeric, is_list=is_list)
     if is_list:
-        titled = [[cut(c, w) for c, w in zip(row, widths, strict=True)] for row in titled]
-    return "\n".join(line for row in titled for line in _lines(row, widths, numeric))
+        titled = [
+            [cut(" ".join(c.split()), w) for c, w in zip(row, widths, strict=True)]
+            for row in titled
+        ]
+    lines: list[str] = []
+    for row in titled:
+        lines += _lines(row[: len(widths)], widths, numeric[: len(widths)])
+        if below:
+            lines += [_BELOW + one for one in wrapped(row[-1], WIDTH - len(_BELOW)) if one]
+    return "\n".join(lines)
+
+
+def _is_crowded(widths: Sequence[int]) -> bool:
+    """Return whether the last column of a table would have less room than a few words need."""
+    room = WIDTH - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    return len(widths) > 2 and widths[-1] > max(room, 0) and room < _WORD
+
+
+def _fitted(
+    widths: list[int], cells: Sequence[Sequence[str]], numeric: Sequence[bool], *, is_list: bool
+) -> list[int]:
+    """Return the widths of columns, less where they would be too wide together."""
+    if sum(widths) + len(_GAP) * (len(widths) - 1) <= WIDTH:
+        return widths
+    flows = [(i > 0 or width > _NEAREST) and not numeric[i] for i, width in enumerate(widths)]
+    for narrow, longest in ((_LISTED, _LISTED) if is_list else (_NARROW, _WORD), (_LAST, _LAST)):
+        least = [
+            _least([row[i] for row in cells], width, narrow, longest) if flows[i] else width
+            for i, width in enumerate(widths)
+        ]
+        widths = _fitting(widths, least)
+    return widths
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
