@@ -16,12 +16,12 @@ from tidemill.core.digest import ArtifactId
 from tidemill.core.facts import Keyed
 from tidemill.core.journal import KEYED, RUN_SEALED, entry_digest
 from tidemill.core.query import Entry, Query, Where
-from tidemill.core.run import RunId
 from tidemill.lineage.paging import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tidemill.core.run import RunId
     from tidemill.ports.ledger import Ledger
 
 AT_ONCE = 500
@@ -47,32 +47,32 @@ _keyed = msgspec.json.Decoder(Keyed)
 _sealed = msgspec.json.Decoder(_Sealed)
 
 
-def attested_keys(ledger: Ledger, keys: Mapping[str, RunId]) -> dict[str, RunId]:
-    """Return those keys whose newest entry in the journal gives them to this very run. O(keys)."""
-    newest = {
-        entry.subject: _keyed.decode(entry.payload or b"")
-        for entry in _sound_entries(ledger, KEYED, list(keys))
-    }
-    return {key: run for key, run in keys.items() if key in newest and newest[key].run == run}
+def attested(ledger: Ledger, keys: Mapping[str, RunId]) -> dict[str, Made]:
+    """Return what the run of each key had made when it was sealed, as the journal says.
+
+    Left out are keys that the newest entry gives to another run, and runs without a sound seal.
+    O(keys).
+    """
+    runs: dict[str, RunId] = {}
+    made: dict[str, Made] = {}
+    for entry in _sound_entries(ledger, [*keys, *keys.values()]):
+        payload = entry.payload or b""
+        if entry.kind == KEYED:
+            runs[entry.subject] = _keyed.decode(payload).run
+        else:
+            content = _sealed.decode(payload).content or _Content()
+            made[entry.subject] = frozenset(
+                (name, artifact) for role, name, artifact, _ in content.edges if role == "made"
+            )
+    return {key: made[run] for key, run in keys.items() if runs.get(key) == run and run in made}
 
 
-def sealed_outputs(ledger: Ledger, runs: Sequence[RunId]) -> dict[RunId, Made]:
-    """Return what each run had made when it was sealed; none for a run without a sound seal."""
-    found: dict[RunId, Made] = {}
-    for entry in _sound_entries(ledger, RUN_SEALED, runs):
-        content = _sealed.decode(entry.payload or b"").content or _Content()
-        found[RunId(entry.subject)] = frozenset(
-            (name, artifact) for role, name, artifact, _ in content.edges if role == "made"
-        )
-    return found
-
-
-def _sound_entries(ledger: Ledger, kind: str, subjects: Sequence[str]) -> Iterator[Entry]:
-    """Yield the entries of subjects, oldest first, that hold what they commit to."""
+def _sound_entries(ledger: Ledger, subjects: Sequence[str]) -> Iterator[Entry]:
+    """Yield the entries of keys and seals, oldest first, that hold what they commit to."""
     wanted = list(dict.fromkeys(subjects))
     for start in range(0, len(wanted), AT_ONCE):
         part = tuple(wanted[start : start + AT_ONCE])
-        where = (Where("subject", "in", part), Where("kind", "=", kind))
+        where = (Where("subject", "in", part), Where("kind", "in", (KEYED, RUN_SEALED)))
         for entry in every(ledger, Query(Entry, where=where, limit=2 * AT_ONCE)):
             payload = entry.payload or b""
             if entry_digest(entry.kind, entry.subject, payload, entry.salt) == entry.digest:

@@ -16,7 +16,7 @@ from blake3 import blake3
 from tidemill.core.canonical import canonical_json
 from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifacts
-from tidemill.lineage.attested import attested_keys, sealed_outputs
+from tidemill.lineage.attested import attested
 from tidemill.ports.executor import Value
 from tidemill.practices.pipelines.codecs import value_of
 
@@ -105,13 +105,12 @@ def recall(record: Record, identities: Sequence[str]) -> Recalled:
 
 def _attested(record: Record, runs: Mapping[str, RunId]) -> dict[str, list[EdgeRow]]:
     """Return what was made for each identity, where the journal says the same of key and run."""
-    ledger, made = record.ports.ledger, _made_by(record, list(runs.values()))
-    keys = attested_keys(ledger, {memo_key(of): run for of, run in runs.items()})
-    sealed = sealed_outputs(ledger, list(keys.values()))
+    made = _made_by(record, list(runs.values()))
+    sealed = attested(record.ports.ledger, {memo_key(of): run for of, run in runs.items()})
     kept: dict[str, list[EdgeRow]] = {}
     for of, run in runs.items():
         edges = made.get(run, [])
-        outputs = sealed.get(run) if memo_key(of) in keys else None
+        outputs = sealed.get(memo_key(of))
         if outputs == frozenset((edge.name, edge.artifact) for edge in edges):
             kept[of] = edges
         else:

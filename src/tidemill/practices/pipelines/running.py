@@ -16,7 +16,7 @@ from tidemill.core.errors import (
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Version
-from tidemill.lineage.attested import attested_keys
+from tidemill.lineage.attested import attested
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.figures import active_figures
 from tidemill.practices.pipelines.opening import Opening, RunWish
@@ -158,7 +158,7 @@ def _seal(
     """
     key = _key(opening, plan)
     before = record.ports.ledger.keys([key]).get(key)
-    if before is not None and attested_keys(record.ports.ledger, {key: before}):
+    if before is not None and attested(record.ports.ledger, {key: before}):
         if opening.draft is not None:
             plan.record_inputs(opening.draft)
         return _adopt(record, opening, before)
