@@ -109,6 +109,8 @@ def test_a_prediction_is_found_in_the_tail_and_in_a_window_by_whole_and_short_id
     assert open_one.values("context")["flight"] == rows["flight"][3]
     collect(served.record, "delay", window="2013-04", at=MAY)
     sealed = find_prediction(served.record, ids[3][-8:])
+    assert find_prediction(served.record, f"prediction:{ids[3][-12:]}") == sealed
+    assert f"prediction:{ids[3]}" in str(sealed)
     assert sealed.sealed == "predictions:delay@1"
     assert sealed.logged == open_one.logged
     assert (sealed.at, sealed.deployment) == (open_one.at, open_one.deployment)
