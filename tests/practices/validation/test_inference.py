@@ -97,7 +97,8 @@ def test_a_few_whole_numbers_are_a_set_and_a_run_of_them_a_range(values, between
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(-3, 3)), min_size=1))
-def test_whatever_the_numbers_are_they_keep_the_proposal(values) -> None:
+def test_whatever_the_numbers_are_they_keep_the_proposal(few) -> None:
+    values = few * 120
     frame = pl.DataFrame(
         {"n": values, "x": values, "k": values},
         schema={"n": pl.Int64, "x": pl.Float64, "k": pl.Int64},
@@ -107,7 +108,12 @@ def test_whatever_the_numbers_are_they_keep_the_proposal(values) -> None:
     judged = judge.judge(frame, 0)
     judge.close()
     assert judged.bad.height == 0
-    assert all(column.is_nullable for column in spec.columns)
+    assert all(column.is_nullable == (None in few) for column in spec.columns)
+
+
+def test_few_rows_say_neither_where_a_range_ends_nor_that_nothing_is_missing() -> None:
+    (column,) = spec_of(declared("few", pl.DataFrame({"n": [3, 9, 4]}))).columns
+    assert (column.between, column.is_nullable) == (None, True)
 
 
 def test_a_column_without_gaps_in_many_rows_may_have_none_and_nan_is_told() -> None:

@@ -29,8 +29,8 @@ MOST_LEVELS = 100
 LEAST_ROWS = 1000
 """Fewest rows by which a column is taken to be unique, or a set to be closed."""
 
-LEAST_NULL_ROWS = 100
-"""Fewest rows without a gap by which a column is taken to have none."""
+LEAST_KNOWN_ROWS = 100
+"""Fewest rows by which a column is taken to have a range, or no gaps."""
 
 MOST_NUMBERS = 10
 """Most whole numbers of a closed set; below 128 each has a bin of its own."""
@@ -108,7 +108,7 @@ def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
     if column.nulls:
         options.append(f"max_null_share={_null_share(column):.3g}")
     written = f" = tm.column({', '.join(options)})" if options else ""
-    is_nullable = column.nulls or column.rows < LEAST_NULL_ROWS
+    is_nullable = column.nulls or column.rows < LEAST_KNOWN_ROWS
     return f"    {_attribute(column.name)}: {type_}{' | None' if is_nullable else ''}{written}"
 
 
@@ -146,6 +146,8 @@ def _range(numbers: NumberStatistics, type_: ColumnType) -> list[str]:
         return []
     if minimum is None or maximum is None or minimum == maximum:
         return []  # one value says nothing of what others may be
+    if numbers.finite < LEAST_KNOWN_ROWS:
+        return []
     lowest = min(low - _STRETCH * (middle - low), minimum)
     highest = max(high + _STRETCH * (high - middle), maximum)
     if minimum >= 0:
