@@ -11,10 +11,14 @@ Datatype = Literal[
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One column. `categories` are the levels of a text column that the model was trained with."""
+    """One column. `categories` are the levels of a text column that the model was trained with.
+
+    `shape` is that of one row's value: () a single value, (3, 32, 32) an array, -1 any length.
+    """
 
     name: str
     datatype: Datatype
+    shape: tuple[int, ...] = ()
     is_optional: bool = True
     categories: tuple[str, ...] | None = None
 

@@ -15,7 +15,7 @@ from tidemill.core.errors import CorruptError
 from tidemill.core.signature import Signature
 from tidemill.core.task import Task
 from tidemill.practices.versioning.formats.registry import format_named, format_of
-from tidemill.practices.versioning.signatures import matrix
+from tidemill.practices.versioning.inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Model:
         Raises:
             InvalidInputError: a column of the signature is missing or of another type.
         """
-        return self._format.predict(self.object, matrix(self.signature, rows), self.task)
+        return self._format.predict(self.object, Inputs(self.signature, rows), self.task)
 
     def save(self, folder: Path) -> None:
         """Write the model into an existing, empty folder; equal models give equal bytes."""

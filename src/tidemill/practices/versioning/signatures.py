@@ -116,12 +116,25 @@ def matrix(signature: Signature, rows: object) -> NDArray[np.float64]:
     Raises:
         InvalidInputError: a column is missing, or holds what is no number; names it.
     """
-    columns = checked(signature, columns_of(rows))
+    return matrix_of(signature, checked(signature, columns_of(rows)))
+
+
+def matrix_of(signature: Signature, columns: Columns) -> NDArray[np.float64]:
+    """Return checked input columns as numbers, shape (rows, inputs); as `matrix`.
+
+    Raises:
+        InvalidInputError: an input is an array a row, or holds what is no number; names it.
+    """
     numbers = [_numbers(field, columns[field.name]) for field in signature.inputs]
     return np.column_stack(numbers) if numbers else np.empty((0, 0))
 
 
 def _numbers(field: Field, column: NDArray[Any]) -> NDArray[np.float64]:
+    if field.shape:
+        raise InvalidInputError(
+            f"input {field.name!r} is an array a row, and this model takes single numbers",
+            fix="give the model one column a number, or store it in a format that takes arrays",
+        )
     if field.categories is not None:
         return _codes(field.categories, column)
     if column.dtype == np.float64:

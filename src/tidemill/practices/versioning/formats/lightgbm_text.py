@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidemill.core.task import Task
+    from tidemill.practices.versioning.inputs import Inputs
 
 _FILE = "model.txt"
 _HEAD, _TAIL = b"tree\n", b"end of parameters\n"
@@ -73,13 +74,13 @@ class LightgbmText:
     def predict(
         self,
         model: Any,  # noqa: ANN401 - a LightGBM booster or wrapper
-        matrix: NDArray[np.float64],
+        inputs: Inputs,
         task: Task,
     ) -> Mapping[str, NDArray[Any]]:
         """Return `score`: a probability, one a class, or a number, as the task says."""
         booster = getattr(model, "booster_", model)
         threads = _threads()
-        answer = np.asarray(booster.predict(matrix, num_threads=threads), dtype=np.float64)
+        answer = np.asarray(booster.predict(inputs.matrix, num_threads=threads), dtype=np.float64)
         if task.kind == "multiclass" and answer.ndim == 1:
             answer = np.column_stack([1 - answer, answer])
         return {"score": answer}

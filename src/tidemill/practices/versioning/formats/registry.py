@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tidemill.core.task import Task
+    from tidemill.practices.versioning.inputs import Inputs
 
 
 class ModelFormat(Protocol):
@@ -44,7 +44,7 @@ class ModelFormat(Protocol):
     def predict(
         self,
         model: Any,  # noqa: ANN401 - the library's own object
-        matrix: NDArray[np.float64],
+        inputs: Inputs,
         task: Task,
     ) -> Mapping[str, NDArray[Any]]:
         """Return the answers, one array an output, first dimension (rows,)."""
