@@ -99,7 +99,8 @@ def _rest(value: object, called: str) -> object:
     held = _own(value) if isinstance(value, msgspec.Struct) else value
     if not isinstance(held, Mapping):
         return value
-    return {key: one for key, one in held.items() if key not in _NAMES or one != called}
+    left = {key: one for key, one in held.items() if key not in _NAMES or one != called}
+    return left["value"] if set(left) == {"value"} else left
 
 
 def _text(value: object) -> str:

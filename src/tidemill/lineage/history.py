@@ -112,7 +112,7 @@ def _of_id(record: Record, target: Target, text: str, limit: int) -> History:
     history = _sorted(target.title, _notes(record, "=", text), limit)
     hint = (
         f"a {target.kind} is made once and never changed, so nothing is logged of it;"
-        f" what made it: tidemill why {text}"
+        f" what made it:\n  tidemill why {text}"
     )
     return msgspec.structs.replace(history, hint=hint)
 

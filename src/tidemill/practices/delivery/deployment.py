@@ -56,7 +56,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
             ("log", self.log),
             ("most rows of a request", self.max_rows),
         ]
-        return table([self.name, ""], rows)
+        return table(["deployment", self.name], rows)
 
     __repr__ = __str__
 

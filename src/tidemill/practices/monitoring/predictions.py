@@ -70,7 +70,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
             ["", "broken rules", ", ".join(self.failed_rules) or "none"],
         ]
         rows += [[one.role, one.name, _shown(one.value)] for one in self.logged]
-        return table([f"prediction:{self.id}", "", ""], rows)
+        return f"prediction:{self.id}\n{table(['is', 'name', 'value'], rows)}"
 
     __repr__ = __str__
 
