@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from tidemill.app.python import open_project as open  # noqa: A004, F401
+    from tidemill.app.python import run as run
+    from tidemill.client.autolog import autolog as autolog
+    from tidemill.client.live_run import (
+        LiveRun as LiveRun,
+    )
+    from tidemill.client.live_run import (
+        current_run as current_run,
+    )
     from tidemill.client.project import Project as Project
     from tidemill.core.actor import Actor as Actor
     from tidemill.core.check import (
@@ -110,6 +118,7 @@ if TYPE_CHECKING:
     add_data = _here.add_data
     add_labels = _here.add_labels
     add_model = _here.add_model
+    add_predictions = _here.add_predictions
     add_team = _here.add_team
     approve = _here.approve
     backtest_model = _here.backtest_model
@@ -143,6 +152,7 @@ if TYPE_CHECKING:
     materialize_views = _here.materialize_views
     promote = _here.promote
     push_rows = _here.push_rows
+    release = _here.release
     report_window = _here.report_window
     resolve_alert = _here.resolve_alert
     resume_trigger = _here.resume_trigger

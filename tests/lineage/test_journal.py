@@ -33,7 +33,8 @@ def record(path):
     """A record with two refs, three versions, moves, figures, notes, a run still open."""
     clock = SystemClock()
     absent = dict.fromkeys(
-        ("objects", "sources", "stream", "online", "executor", "target", "workspace", "notifier")
+        ("objects", "sources", "stream", "online", "executor", "target", "workspace", "notifier",
+         "environments")
     )
     ports = Ports(Places(clock=lambda: clock, ledger=lambda: SqliteLedger(path, clock), **absent))
     record = Record(

@@ -60,7 +60,7 @@ def editable_folders() -> list[Path]:
     return [
         root
         for folder in _distributions()
-        if _is_editable(folder)
+        if is_editable(folder)
         for root in _source_roots(folder)
     ]
 
@@ -82,7 +82,7 @@ def _digest(
     folder: Path, known: Mapping[str, _Remembered], remembered: dict[str, _Remembered]
 ) -> str:
     """Return the digest of a distribution, "" where there is no RECORD to go by."""
-    if _is_editable(folder):
+    if is_editable(folder):
         return _tree_digest(folder)
     try:
         stat = (folder / "RECORD").stat()
@@ -107,7 +107,8 @@ def _record_digest(folder: Path) -> str:
     return blake3("\n".join(sorted(kept)).encode()).hexdigest()
 
 
-def _is_editable(folder: Path) -> bool:
+def is_editable(folder: Path) -> bool:
+    """Return whether a `dist-info` folder is of an editable installation."""
     try:
         return b'"editable":true' in (folder / "direct_url.json").read_bytes().replace(b" ", b"")
     except FileNotFoundError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.app.project_folder import (
     actor_here,
+    begin_project,
     find_project,
     project_name,
     read_project_file,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tidemill.core.operation import Role
     from tidemill.core.settings import Settings
     from tidemill.ports.clock import Clock
+    from tidemill.ports.environment import Environments
     from tidemill.ports.executor import Executor
     from tidemill.ports.ledger import Ledger
     from tidemill.ports.notifier import Notifier
@@ -41,15 +44,22 @@ def open_record(
     environment: Mapping[str, str] | None = None,
     tell: Tell | None = None,
     needs_project: bool = True,
+    begins: bool = False,
 ) -> Record:
     """Return the record of the project at or above a folder; places are opened when first used.
+
+    With `begins` a folder without a project becomes one, which is said on standard error.
 
     Raises:
         NotFoundError: there is no project (only where one is needed).
         InvalidInputError: its `tidemill.toml` cannot be taken as it is.
     """
     variables = os.environ if environment is None else environment
-    folder = find_project(start or Path.cwd()) if needs_project else (start or Path.cwd()).resolve()
+    here = start or Path.cwd()
+    if begins:
+        folder = begin_project(here, say)
+    else:
+        folder = find_project(here) if needs_project else here.resolve()
     file = read_project_file(folder)
     settings = resolve_settings(file.tables, variables, text=file.text)
     if "gates" in file.tables:
@@ -62,6 +72,11 @@ def open_record(
         kinds=Kinds(),
         tell=tell or Tell(),
     )
+
+
+def say(line: str) -> None:
+    """Say a line to whoever sits at the machine."""
+    sys.stderr.write(f"{line}\n")
 
 
 def _refuse_unknown_bounds(file: ProjectFile) -> None:
@@ -80,19 +95,7 @@ def role_of(record: Record) -> Role:
 
 def places_of(folder: Path, settings: Settings) -> Places:
     """Return how each port of a project is opened."""
-    embedded = Embedded(folder, settings)
-    return Places(
-        clock=embedded.clock,
-        ledger=embedded.ledger,
-        objects=embedded.objects,
-        sources=embedded.sources,
-        stream=embedded.stream,
-        online=embedded.online,
-        executor=embedded.executor,
-        target=embedded.target,
-        workspace=embedded.workspace,
-        notifier=embedded.notifier,
-    )
+    return Embedded(folder, settings).places()
 
 
 class Embedded:
@@ -101,6 +104,14 @@ class Embedded:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder, self._settings = folder, settings
         self._clock: Clock | None = None
+
+    def places(self) -> Places:
+        """Return how each port is opened."""
+        return Places(
+            clock=self.clock, ledger=self.ledger, objects=self.objects, sources=self.sources,
+            stream=self.stream, online=self.online, executor=self.executor, target=self.target,
+            workspace=self.workspace, notifier=self.notifier, environments=self.environments,
+        )  # fmt: skip
 
     def clock(self) -> Clock:
         """Open the machine's clock."""
@@ -176,6 +187,13 @@ class Embedded:
         from tidemill.adapters.local.notifier import LogNotifier  # noqa: PLC0415
 
         return LogNotifier(state_folder(self._folder) / "notices.jsonl")
+
+    def environments(self) -> Environments:
+        """Open the environments of released code."""
+        from tidemill.adapters.local.environment import LocalEnvironments  # noqa: PLC0415
+        from tidemill.app.process_commands import RELEASED_ENTRY  # noqa: PLC0415
+
+        return LocalEnvironments(state_folder(self._folder) / "cache", RELEASED_ENTRY)
 
     def _path(self, setting: str) -> Path:
         return self._folder / self._settings.text(setting)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 SERVER_COMMAND = (sys.executable, "-m", "tidemill.app.model_server")
 """A model server; the supervisor adds what it serves."""
 
+RELEASED_ENTRY = ("-P", "-m", "tidemill.app.released")
+"""A call inside a release; the interpreter is its environment's own."""
+
 
 def project_command(folder: Path, *words: str) -> tuple[str, ...]:
     """Return the command line of a command on the project in a folder."""

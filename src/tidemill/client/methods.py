@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.practices.infrastructure import operations as infrastructure_operations
     from tidemill.practices.integration import operations as integration_operations
     from tidemill.practices.monitoring import agreement as monitoring_agreement
+    from tidemill.practices.monitoring import elsewhere as monitoring_elsewhere
     from tidemill.practices.monitoring import figures as monitoring_figures
     from tidemill.practices.monitoring import labels as monitoring_labels
     from tidemill.practices.monitoring import open_days as monitoring_open_days
@@ -34,6 +35,7 @@ class Methods:
         add_data = method(validation_operations.add_data)
         add_labels = method(monitoring_labels.add_labels)
         add_model = method(versioning_operations.add_model)
+        add_predictions = method(monitoring_elsewhere.add_predictions)
         add_team = method(collaboration_operations.add_team)
         approve = method(governance_operations.approve)
         backtest_model = method(training_operations.backtest_model)
@@ -67,6 +69,7 @@ class Methods:
         materialize_views = method(features_operations.materialize_views)
         promote = method(versioning_operations.promote)
         push_rows = method(features_operations.push_rows)
+        release = method(delivery_operations.release)
         report_window = method(monitoring_figures.report_window)
         resolve_alert = method(drift_alerts.resolve_alert)
         resume_trigger = method(training_operations.resume_trigger)

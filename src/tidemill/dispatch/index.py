@@ -58,11 +58,13 @@ monitor report | practices.monitoring | report_window | cli python http | Report
 owner set | practices.collaboration | set_owner | cli python http | Give a ref another owner.
 policy set | practices.governance | set_policy | cli python http | Say what the move of an alias needs; it replaces the policy that there was.
 policy show | practices.governance | show_policy | cli python http | Show what moving aliases needs.
+predictions add | practices.monitoring | add_predictions | cli python http | Add predictions of a model that is served elsewhere; the same again adds nothing.
 predictions collect | practices.monitoring | collect | cli python http | Seal the predictions of a window; asked again it adds only what came late.
 predictions collect-days | practices.monitoring | collect_days | cli python http | Seal the predictions of every UTC day that is over; what is sealed stays as it is.
 predictions list | practices.monitoring | list_windows | cli python http | List the sealed windows of a deployment, oldest first.
 predictions show | practices.monitoring | show_prediction | cli python http | Show one prediction: what was asked, what was answered, by whom.
 promote | practices.versioning | promote | cli python http | Point an alias at a version, if its policy allows.
+release | practices.delivery | release | cli python http | Release a pipeline: code, lock, parameters, contracts, views and triggers as one version.
 rm | lineage | hide | cli python http | Hide a ref from lists; its history and bytes stay.
 role list | practices.collaboration | list_roles | cli python http | List the roles that were set.
 role set | practices.collaboration | set_role | cli python http | Give an actor or a team a role; with the first one, whoever has none may only read.
@@ -97,8 +99,11 @@ KIND_ROOMS: Mapping[str, str] = {
     "drift_reference": "tidemill.practices.drift.operations",
     "environment": "tidemill.practices.pipelines.operations",
     "labels": "tidemill.practices.versioning.operations",
+    "lock": "tidemill.practices.delivery.operations",
     "machine": "tidemill.practices.pipelines.operations",
     "model": "tidemill.practices.versioning.operations",
+    "outside_model": "tidemill.practices.monitoring.operations",
+    "pipeline": "tidemill.practices.delivery.operations",
     "policy": "tidemill.practices.governance.operations",
     "prediction": "tidemill.practices.monitoring.operations",
     "predictions": "tidemill.practices.versioning.operations",
@@ -113,4 +118,5 @@ KIND_ROOMS: Mapping[str, str] = {
     "value": "tidemill.practices.pipelines.operations",
     "verdict": "tidemill.practices.validation.operations",
     "view": "tidemill.practices.features.operations",
+    "watched": "tidemill.practices.monitoring.operations",
 }

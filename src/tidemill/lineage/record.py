@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.core.operation import Kind
     from tidemill.core.settings import Settings
     from tidemill.ports.clock import Clock
+    from tidemill.ports.environment import Environments
     from tidemill.ports.executor import Executor
     from tidemill.ports.ledger import Ledger
     from tidemill.ports.notifier import Notifier
@@ -41,6 +42,7 @@ class Places:
     target: Callable[[], Target]
     workspace: Callable[[], Workspace]
     notifier: Callable[[], Notifier]
+    environments: Callable[[], Environments]
 
 
 class Ports:
@@ -98,6 +100,11 @@ class Ports:
     def notifier(self) -> Notifier:
         """Who is told."""
         return self._places.notifier()
+
+    @cached_property
+    def environments(self) -> Environments:
+        """Where released code runs."""
+        return self._places.environments()
 
     def close(self) -> None:
         """Close every port that was opened and can be closed."""

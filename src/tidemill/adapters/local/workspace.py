@@ -32,14 +32,24 @@ class LocalWorkspace:
         root: the project's folder (where `tidemill.toml` lies).
         code_root: folder of its own Python modules (`project.code`); default: `root`.
         allow: patterns of files that may be large or look like a secret (`tests/keys/*`).
+        cache: file of what is remembered of the installation; default: in `.tidemill`.
+        lock: the lock, where it does not lie in the project.
     """
 
     def __init__(
-        self, root: Path, code_root: Path | None = None, *, allow: Sequence[str] = ()
+        self,
+        root: Path,
+        code_root: Path | None = None,
+        *,
+        allow: Sequence[str] = (),
+        cache: Path | None = None,
+        lock: bytes | None = None,
     ) -> None:
         self._root = root.resolve()
         self._code_root = (code_root or root).resolve()
         self._allow = tuple(allow)
+        self._cache = cache or self._root / ".tidemill" / "cache" / "installed.json"
+        self._own_lock = lock
 
     @property
     def root(self) -> Path:
@@ -70,9 +80,7 @@ class LocalWorkspace:
 
     def environment(self) -> EnvironmentCapture:
         """Capture what is installed; it holds no path, and is equal after an equal rebuild."""
-        return installed.environment(
-            cache=self._root / ".tidemill" / "cache" / "installed.json", lock=self._lock()
-        )
+        return installed.environment(cache=self._cache, lock=self._lock())
 
     def machine(self) -> MachineCapture:
         """Capture the machine."""
@@ -174,6 +182,8 @@ class LocalWorkspace:
 
     def _lock(self) -> bytes:
         """Return the nearest `uv.lock` from the project's folder up to its repository's."""
+        if self._own_lock is not None:
+            return self._own_lock
         repository = git_tree.enclosing(self._root)
         last = repository.top if repository else self._root
         for folder in (self._root, *self._root.parents):

@@ -37,6 +37,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     log: str
     max_rows: int
+    log_array_bytes: int = 4096
     contracts: tuple[ArtifactId, ...] = ()
     rules: str = ""
 

@@ -8,7 +8,7 @@ from tidemill.core.digest import digest_of
 from tidemill.core.errors import CancelledError, NotFoundError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.times import parse_span
-from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
+from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_bytes, read_value
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of
 from tidemill.lineage.refs import ref_name, resolve, versions
@@ -25,6 +25,7 @@ from tidemill.practices.delivery.deployment import (
 )
 from tidemill.practices.delivery.request_contract import request_contract
 from tidemill.practices.delivery.rollout import POLL_S, WITHIN, roll_out
+from tidemill.practices.pipelines.release import Release
 from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder
 from tidemill.wire.listening import require_loopback
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
     from tidemill.ports.target import ServiceStatus
+    from tidemill.practices.delivery.release import Released
+    from tidemill.practices.delivery.release_difference import ReleaseDifference
 
 FOLLOW_S = 0.25
 
@@ -173,6 +176,35 @@ def down(record: Record) -> ServingStatus:
     return serving_status(record)
 
 
+def release(
+    record: Record,
+    pipeline: str,
+    *,
+    because: str = "",
+    at: datetime | None = None,
+    plan: bool = False,
+) -> Released:
+    """Release a pipeline: code, lock, parameters, contracts, views and triggers as one version.
+
+    What is released runs as it is by `tidemill run NAME@ALIAS` and by triggers that name it so,
+    whatever becomes of the folder. Releasing the same again adds nothing.
+
+    Args:
+        record: the record.
+        pipeline: its name, like pipeline:delay; for --plan a release to compare with, delay@prod.
+        because: why it is released.
+        at: effective time; default: now.
+        plan: only say what a release would change.
+
+    Raises:
+        NotFoundError: the project declares no such pipeline.
+        InvalidInputError: a file is too big or looks like a secret.
+    """
+    from tidemill.practices.delivery.release import make_release  # noqa: PLC0415 - brings the views
+
+    return make_release(record, pipeline, because=because, at=at, plan=plan)
+
+
 def _spec(record: Record, version: Version, name: str) -> DeploymentSpec:
     settings = record.settings
     artifact = find_artifact(record, version.artifact)
@@ -182,7 +214,8 @@ def _spec(record: Record, version: Version, name: str) -> DeploymentSpec:
         name=name, model=str(version.ref), number=version.number, artifact=version.artifact,
         run=version.run, signature=signature, host=require_loopback(settings.text("serving.host")),
         threads=settings.whole("serving.threads"), log=settings.text("serving.log"),
-        max_rows=settings.whole("serving.max_rows"), contracts=contracts, rules=rules,
+        max_rows=settings.whole("serving.max_rows"),
+        log_array_bytes=settings.whole("serving.log_array_bytes"), contracts=contracts, rules=rules,
     )  # fmt: skip
 
 
@@ -227,6 +260,25 @@ def _diff(record: Record, old: Artifact, new: Artifact) -> Part:
     return changes("setting", _settings(_show(record, old)), _settings(_show(record, new)))
 
 
+def show_release(record: Record, artifact: Artifact) -> Release:
+    """Return a release as it was kept."""
+    return read_value(record, artifact, Release)
+
+
+def diff_releases(record: Record, old: Artifact, new: Artifact) -> ReleaseDifference:
+    """Return what changed from one release to another: code, lock, all that it declares."""
+    from tidemill.practices.delivery.release_difference import (  # noqa: PLC0415 - few ask for it
+        release_difference,
+    )
+
+    return release_difference(record, show_release(record, old), show_release(record, new), {})
+
+
+def show_lock(record: Record, artifact: Artifact) -> str:
+    """Return the text of a lock."""
+    return read_bytes(record, artifact).decode("utf-8", "replace")
+
+
 def _settings(spec: DeploymentSpec) -> dict[str, str]:
     own = {"number", "artifact", "run", "rules"}
     fields = {
@@ -238,6 +290,10 @@ def _settings(spec: DeploymentSpec) -> dict[str, str]:
 
 
 OPERATIONS = (
+    Operation(
+        function=release, command=("release",), role="contributor",
+        examples=("tidemill release pipeline:delay", "tidemill release delay@prod --plan"),
+    ),
     Operation(
         function=deploy, command=("deploy",), role="contributor",
         examples=("tidemill deploy model:delay@champion", "tidemill deploy model:delay@2 --name b"),
@@ -264,6 +320,11 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 KINDS = (
+    Kind(
+        name="pipeline", what="a released pipeline: code, lock and all that it declares",
+        show=show_release, diff=diff_releases,
+    ),
+    Kind(name="lock", what="the packages that a release runs with", show=show_lock),
     Kind(
         name="deployment", what="a version of a model as it is served", show=_show, diff=_diff
     ),

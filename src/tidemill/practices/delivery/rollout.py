@@ -87,7 +87,7 @@ def service_spec(record: Record, spec: DeploymentSpec, artifact: Artifact) -> Se
         name=spec.name, deployment=artifact.id, model=spec.artifact, model_name=spec.model_name,
         model_version=str(spec.number), model_folder=str(model_folder(record, model)),
         host=spec.host, port=0, threads=spec.threads, log=spec.log, max_rows=spec.max_rows,
-        contract=spec.rules,
+        log_array_bytes=spec.log_array_bytes, contract=spec.rules,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import ConflictError
 from tidemill.core.facts import RunOpened
 from tidemill.core.run import RunId
+from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import RunDraft
 from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import (
@@ -84,6 +85,9 @@ class Opening:
         )  # fmt: skip
         draft = RunDraft(record, opened)
         captured.attach(draft)
+        if pointer := record.ports.environments.release:
+            release = resolve(record, pointer)
+            draft.used(release.artifact, name="release", source=release.run)
         self._lease = ledger.lease(run_lease(draft.id), ledger.owner(), LEASE_TTL_S)
         self.renewal.add(self._lease)
         draft.announce()

@@ -17,7 +17,9 @@ from tidemill.ports.workspace import EnvironmentCapture, MachineCapture
 from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.opening import RunWish
-from tidemill.practices.pipelines.results import PipelineRun  # noqa: TC001 - as above
+from tidemill.practices.pipelines.release import is_inside, pipeline_name, release_of
+from tidemill.practices.pipelines.released import call_in_release
+from tidemill.practices.pipelines.results import PipelineRun
 from tidemill.practices.pipelines.running import run
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     """Run a pipeline; steps whose code and inputs are known are not computed again.
 
     Args:
-        name: a pipeline that the project declares.
+        name: a pipeline that the project declares, or a release of it, like delay@prod.
         params: its parameters.
         at: effective time: data are taken as they were known then; default: now.
         because: why it is run.
@@ -53,17 +55,25 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
         UsageError: a parameter is unknown, missing or of the wrong type.
         StepFailedError: a step raised; the others were finished and are kept.
     """
+    release = release_of(record, name)
+    if release is not None and not is_inside(record, release):
+        given: dict[str, object] = {
+            "name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at, "because": because,
+            "plan": plan, "cause": cause, "parent": parent,
+        }  # fmt: skip
+        return call_in_release(record, release, "run_pipeline", given, PipelineRun)
     found = declared(record, Pipeline)
-    if name not in found:
-        near = closest(name, list(found))
+    own = pipeline_name(record, name) if release is not None else name
+    if own not in found:
+        near = closest(own, list(found))
         raise NotFoundError(
-            f"the project declares no pipeline {name!r}",
+            f"the project declares no pipeline {own!r}",
             fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
         )
     wish = RunWish(
         at=at, because=because, cause=cause, parent=_run_id(parent), is_plan=plan,
     )  # fmt: skip
-    return run(record, found[name], dict(params or {}), wish)
+    return run(record, found[own], dict(params or {}), wish)
 
 
 def _run_id(text: str | None) -> RunId | None:
@@ -109,6 +119,7 @@ OPERATIONS: tuple[Operation, ...] = (
         examples=(
             "tidemill run delay --until 2013-04-01",
             "tidemill run delay --until 2013-04-01 --plan",
+            "tidemill run delay@prod --until 2013-04-01",
         ),
     ),
 )
