@@ -75,6 +75,7 @@ show | lineage | show | cli python http | Show everything that is known of one t
 status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
 team add | practices.collaboration | add_team | cli python http | Make a team, or add members to it.
 team list | practices.collaboration | list_teams | cli python http | List the teams of this project and their members.
+trigger answer | practices.training | answer_causes |  | Train inside a release, as a trigger's decision in another process asks for.
 trigger decisions | practices.training | list_decisions | cli python http | List every training that triggers fired and what came of it, failed ones too, oldest first.
 trigger fire | practices.training | fire_trigger | cli python http | Fire a trigger by hand, whatever its kind; pause and cooldown do not hold it.
 trigger list | practices.training | list_triggers | cli python http | List the triggers of the project and what came of them.

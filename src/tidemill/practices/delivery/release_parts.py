@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidemill.core.artifact import Artifact
+from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import InvalidInputError, NotFoundError, TidemillError
 from tidemill.lineage.artifacts import put_bytes
 from tidemill.lineage.suggestions import closest
@@ -21,9 +23,6 @@ from tidemill.practices.pipelines.release import Release, pipeline_name
 from tidemill.practices.validation.declared_contracts import contract_artifact, declared_specs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tidemill.core.digest import ArtifactId
     from tidemill.lineage.record import Record
     from tidemill.ports.workspace import CodeCapture, EnvironmentCapture
 

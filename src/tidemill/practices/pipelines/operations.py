@@ -58,8 +58,8 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     release = release_of(record, name)
     if release is not None and not is_inside(record, release):
         given: dict[str, object] = {
-            "name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at, "because": because,
-            "plan": plan, "cause": cause, "parent": parent,
+            "name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at,
+            "because": because, "plan": plan, "cause": cause, "parent": parent,
         }  # fmt: skip
         return call_in_release(record, release, "run_pipeline", given, PipelineRun)
     found = declared(record, Pipeline)

@@ -14,8 +14,10 @@ from tidemill.core.run import Run
 from tidemill.core.text import counted
 from tidemill.lineage.artifacts import find_artifacts, read_value
 from tidemill.lineage.paging import every
+from tidemill.practices.pipelines.release import release_of
 from tidemill.practices.training.decision import FAILURES, Cause
 from tidemill.practices.training.outcome import (
+    WORKING_COPY,
     Answered,
     AnsweredCauses,
     Decision,
@@ -191,13 +193,31 @@ def _state(record: Record, trigger: Trigger) -> TriggerState:
         "manual": "by hand",
     }
     return TriggerState(
-        name=trigger.name, kind=trigger.kind, model=trigger.model,
+        name=trigger.name, kind=trigger.kind, model=trigger.model, runs=_runs(record, trigger),
         rule=rules.get(trigger.kind, f"on an alert of {trigger.served_as}"),
         is_paused=len(failed_in_a_row(record, trigger, runs)) >= FAILURES,
         fired=len(own), failed=len(failed),
         last=f"{own[0].status} {own[0].at:%Y-%m-%d}" if own else "never",
         error=own[0].error.partition("\n")[0] if own and own[0] in failed else "",
     )  # fmt: skip
+
+
+def _runs(record: Record, trigger: Trigger) -> str:
+    release = release_of(record, trigger.pipeline)
+    if release is None:
+        return f"{trigger.pipeline} ({WORKING_COPY})"
+    return f"{trigger.pipeline} ({release.number})"
+
+
+def answer_causes(record: Record, call: str) -> Decision:
+    """Train inside a release, as a trigger's decision in another process asks for.
+
+    Args:
+        call: the causes and the rule, as JSON.
+    """
+    from tidemill.practices.training.retraining import Call, retrain  # noqa: PLC0415 - heavy
+
+    return retrain(record, msgspec.json.decode(call, type=Call))
 
 
 def show_trigger(record: Record, artifact: Artifact) -> Trigger:
@@ -229,6 +249,7 @@ OPERATIONS = (
         role="contributor",
         examples=("tidemill trigger tick --at 2013-05-01",),
     ),
+    Operation(function=answer_causes, command=("trigger", "answer"), role="contributor", faces=()),
     Operation(
         function=fire_trigger,
         command=("trigger", "fire"),

@@ -12,6 +12,7 @@ from tidemill.core.text import table
 if TYPE_CHECKING:
     from tidemill.core.run import Run
 
+WORKING_COPY = "working copy"
 Action = Literal["fired", "held", "failed", "waiting"]
 
 
@@ -34,9 +35,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     promoted: bool = False
     deployed: bool = False
     outcome: str = ""
+    ran: str = ""
+    """The release that ran, or `working copy`."""
 
     def __str__(self) -> str:
         lines = [f"{self.trigger}: {self.action}, {self.why}"]
+        if self.ran == WORKING_COPY:
+            lines.append("  ran the working copy; `tidemill release` makes what it runs stay")
+        elif self.ran:
+            lines.append(f"  ran {self.ran}")
         if self.candidate:
             lines.append(f"  candidate {self.candidate}, gates {self.gates or 'not asked'}")
         if self.difference is not None:
@@ -59,7 +66,7 @@ def undecided(run: Run) -> Decision:
         trigger=str(run.params.get("triggers", "")).partition(",")[0],
         action="fired" if run.status in {"running", "done"} else "failed", why=run.because,
         model=run.name, causes=tuple(filter(None, run.cause.split("; "))), run=run.id,
-        window=str(run.params.get("window", "")),
+        window=str(run.params.get("window", "")), ran=str(run.params.get("ran", "")),
         outcome=outcome if run.status in {"running", "done"} else f"{outcome}: {ended}",
     )  # fmt: skip
 
@@ -112,6 +119,8 @@ class TriggerState(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     model: str
+    runs: str
+    """The pipeline that it runs, with its release; else the working copy of it."""
     rule: str
     is_paused: bool
     fired: int
@@ -128,9 +137,9 @@ class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if not self.triggers:
             return "no triggers: add a [[trigger]] to tidemill.toml"
-        head = ["trigger", "kind", "model", "fires", "fired", "failed", "last", ""]
+        head = ["trigger", "kind", "model", "runs", "fires", "fired", "failed", "last", ""]
         rows = [
-            [t.name, t.kind, t.model, t.rule, t.fired, t.failed, t.last,
+            [t.name, t.kind, t.model, t.runs, t.rule, t.fired, t.failed, t.last,
              "paused" if t.is_paused else ""]
             for t in self.triggers
         ]  # fmt: skip

@@ -16,6 +16,7 @@ from tidemill.core.run import Run, RunId
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.writing import newest_version, opened
 from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
+from tidemill.practices.pipelines.release import release_of
 from tidemill.practices.training.decision import Past
 
 if TYPE_CHECKING:
@@ -135,7 +136,14 @@ def failed_in_a_row(record: Record, trigger: Trigger, runs: Sequence[Run]) -> li
 
 
 def circumstances(record: Record, trigger: Trigger) -> str:
-    """Return 12 hex digits that change with the project's code, the environment and the rule."""
+    """Return 12 hex digits that change with the project's code, the environment and the rule.
+
+    Of a trigger that runs a release: with the release and the rule.
+    """
+    release = release_of(record, trigger.pipeline)
+    if release is not None:
+        rule = msgspec.structs.replace(trigger, kind="manual")
+        return digest_of_value([release.artifact, rule.identity]).rpartition(":")[2][:12]
     environment = environment_identity(record.ports.workspace.environment())
     rule = msgspec.structs.replace(trigger, kind="manual")  # by hand or not is all the same
     whole = digest_of_value([code_identity(record), environment, rule.identity])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import msgspec
 
 from tidemill.core.actor import Actor
 from tidemill.core.errors import (
+    CancelledError,
     CheckFailedError,
     ConflictError,
     InvalidInputError,
@@ -29,15 +31,16 @@ from tidemill.practices.delivery.operations import deploy
 from tidemill.practices.drift.alerts import resolve_superseded
 from tidemill.practices.integration.project_check import run_gates
 from tidemill.practices.pipelines.operations import run_pipeline
+from tidemill.practices.pipelines.released import call_in_release, prepare
 from tidemill.practices.training.calendar import filled, latest_window
 from tidemill.practices.training.comparison import compare
 from tidemill.practices.training.decision import Cause
-from tidemill.practices.training.outcome import Decision
+from tidemill.practices.training.outcome import WORKING_COPY, Decision
 from tidemill.practices.training.past import RETRAINING, TRIED, cause_key, circumstances
 from tidemill.practices.training.trigger import Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tidemill.core.digest import ArtifactId
     from tidemill.core.ref import Version
@@ -87,24 +90,62 @@ def retrain(record: Record, call: Call) -> Decision:
         AnsweredElsewhereError: another process has taken up one of the causes.
         TidemillError: the training failed; the run says why.
     """
-    trigger = call.trigger
-    acting = dataclasses.replace(
-        record, actor=Actor(name=trigger.name, kind="trigger", known_by="trigger")
-    )
-    window = latest_window(trigger.window, call.at)
-    params = filled(trigger.params, window, call.at)
-    with opened(
-        acting, kind=RETRAINING, name=trigger.model, at=call.at, because=call.because,
-        cause="; ".join(call.keys)[:2000],
-        params={
-            "triggers": call.triggers, "window": str(window), "pipeline": trigger.pipeline,
-            TRIED: " ".join(f"{one.name}:{circumstances(record, one)}" for one in call.merged),
-        },
-    ) as run:  # fmt: skip
-        _take_up(acting, run, call)
+    acting, window = _acting(record, call), latest_window(call.trigger.window, call.at)
+    params = filled(call.trigger.params, window, call.at)
+    with _opened(acting, call, window) as run:
         decision = _Training(acting, call, run, window).decide(params)
         run.made(put_value(acting, "decision", decision, summary={"outcome": decision.outcome}))
     return decision
+
+
+def in_release(record: Record, call: Call, release: Version) -> Decision:
+    """Answer causes inside a release: its code, its environment, its bounds and contracts.
+
+    Raises:
+        AnsweredElsewhereError: another process has taken up one of the causes.
+        TidemillError: the training failed, or the release could not be restored; the run says why.
+    """
+    try:
+        prepare(record, release)
+    except CancelledError:
+        raise
+    except TidemillError as error:
+        acting, window = _acting(record, call), latest_window(call.trigger.window, call.at)
+        with _opened(acting, call, window, ran=str(release)) as run:
+            run.used(release.artifact, name="release", source=release.run)
+            raise error from None
+    text = msgspec.json.encode(call).decode()
+    return call_in_release(record, release, "answer_causes", {"call": text}, Decision)
+
+
+def _acting(record: Record, call: Call) -> Record:
+    actor = Actor(name=call.trigger.name, kind="trigger", known_by="trigger")
+    return dataclasses.replace(record, actor=actor)
+
+
+@contextlib.contextmanager
+def _opened(record: Record, call: Call, window: Window, *, ran: str = "") -> Iterator[RunDraft]:
+    """Open the training's run, its causes taken up, with the release that it runs in."""
+    with opened(
+        record, kind=RETRAINING, name=call.trigger.model, at=call.at, because=call.because,
+        cause="; ".join(call.keys)[:2000],
+        params={
+            "triggers": call.triggers, "window": str(window), "pipeline": call.trigger.pipeline,
+            "ran": ran or ran_here(record),
+            TRIED: " ".join(f"{one.name}:{circumstances(record, one)}" for one in call.merged),
+        },
+    ) as run:  # fmt: skip
+        if pointer := record.ports.environments.release:
+            release = resolve(record, pointer)
+            run.used(release.artifact, name="release", source=release.run)
+        _take_up(record, run, call)
+        yield run
+
+
+def ran_here(record: Record) -> str:
+    """Return the release that this process runs, else that it is the working copy."""
+    pointer = record.ports.environments.release
+    return str(resolve(record, pointer)) if pointer else WORKING_COPY
 
 
 def _take_up(record: Record, run: RunDraft, call: Call) -> None:
@@ -134,7 +175,7 @@ class _Training:
         self.trigger = call.trigger
         self.told = Decision(
             trigger=self.trigger.name, action="fired", why=call.because, model=self.trigger.model,
-            causes=call.keys, run=run.id, window=str(window),
+            causes=call.keys, run=run.id, window=str(window), ran=ran_here(record),
         )  # fmt: skip
 
     def decide(self, params: Mapping[str, Scalar]) -> Decision:

@@ -13,6 +13,12 @@ from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.integration.project_file import FILE, file_table
 from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.parameters import arguments_of
+from tidemill.practices.pipelines.release import (
+    Release,
+    pipeline_name,
+    read_release,
+    release_of,
+)
 from tidemill.practices.training.calendar import ANCHOR, PLACEHOLDERS, filled, latest_window
 from tidemill.practices.training.trigger import Trigger
 
@@ -32,11 +38,37 @@ def project_triggers(record: Record) -> tuple[Trigger, ...]:
         InvalidInputError: a rule has an unknown key, a wrong value, an unknown placeholder, the
             name of another, a pipeline that is not declared, or a parameter that it does not take.
     """
-    found = file_rules(record)
-    pipelines: Mapping[str, Pipeline[..., Any]] = declared(record, Pipeline) if found else {}
-    for trigger in found:
+    found = [_as_released(record, trigger) for trigger in file_rules(record)]
+    own = [trigger for trigger, release in found if release is None]
+    pipelines: Mapping[str, Pipeline[..., Any]] = declared(record, Pipeline) if own else {}
+    for trigger in own:
         _check_pipeline(trigger, pipelines)
-    return found
+    for trigger, release in found:
+        if release is not None:
+            taken = [one.name for one in release.parameters]
+            _check_names(trigger, pipeline_name(record, trigger.pipeline), taken)
+    return tuple(trigger for trigger, _ in found)
+
+
+def _as_released(record: Record, trigger: Trigger) -> tuple[Trigger, Release | None]:
+    """Return a trigger's rule; of one that runs a release, the rule that was released with it.
+
+    So that an edit of the file changes nothing that runs until it is released too. A rule that the
+    release does not have, or not for this pointer, counts as the file has it.
+    """
+    try:
+        version = release_of(record, trigger.pipeline)
+    except NotFoundError as error:
+        raise InvalidInputError(
+            f"the trigger {trigger.name!r} runs {trigger.pipeline}: {error.what}", fix=error.fix
+        ) from None
+    if version is None:
+        return trigger, None
+    release = read_release(record, version)
+    kept = release.triggers.get(trigger.name)
+    if kept is not None and kept.get("pipeline") == trigger.pipeline:
+        trigger = msgspec.convert(kept, Trigger)
+    return trigger, release
 
 
 def file_rules(record: Record) -> tuple[Trigger, ...]:
@@ -141,14 +173,7 @@ def _check_pipeline(trigger: Trigger, known: Mapping[str, Pipeline[..., Any]]) -
             if known
             else "decorate a function with @tm.pipeline in a module of the project",
         )
-    taken = list(pipeline.signature.parameters)
-    for name in trigger.params:
-        if name.replace("-", "_") not in taken:
-            raise InvalidInputError(
-                f"the trigger {trigger.name!r} gives {name!r}, but pipeline {pipeline.name} has no "
-                "such parameter",
-                fix=_meant(name, taken, "parameters"),
-            )
+    _check_names(trigger, pipeline.name, list(pipeline.signature.parameters))
     window = latest_window(trigger.window, ANCHOR)
     texts = {name: str(value) for name, value in filled(trigger.params, window, ANCHOR).items()}
     try:
@@ -158,6 +183,16 @@ def _check_pipeline(trigger: Trigger, known: Mapping[str, Pipeline[..., Any]]) -
             f"the trigger {trigger.name!r}: {error.what}",
             fix=f"correct params = {{ ... }} of this [[trigger]] in {FILE}",
         ) from None
+
+
+def _check_names(trigger: Trigger, pipeline: str, taken: Sequence[str]) -> None:
+    for name in trigger.params:
+        if name.replace("-", "_") not in taken:
+            raise InvalidInputError(
+                f"the trigger {trigger.name!r} gives {name!r}, but pipeline {pipeline} has no "
+                "such parameter",
+                fix=_meant(name, taken, "parameters"),
+            )
 
 
 def _meant(given: str, known: Sequence[str], what: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.errors import CancelledError, ConflictError, LeaseHeldError, TidemillError
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.lineage.writing import opened
+from tidemill.practices.pipelines.release import release_of
 from tidemill.practices.training.causes import causes_of
 from tidemill.practices.training.decision import decide
 from tidemill.practices.training.outcome import Decision
@@ -21,6 +22,7 @@ from tidemill.practices.training.retraining import (
     AnsweredElsewhereError,
     Call,
     failed_decision,
+    in_release,
     retrain,
 )
 
@@ -111,7 +113,8 @@ def _call(
 
 def _fire(record: Record, call: Call) -> Decision:
     try:
-        return retrain(record, call)
+        release = release_of(record, call.trigger.pipeline)
+        return retrain(record, call) if release is None else in_release(record, call, release)
     except CancelledError:
         raise
     except AnsweredElsewhereError as error:

@@ -4,7 +4,7 @@
 name = "monthly"
 kind = "schedule"              # schedule, data, drift, performance, manual
 every = "month"                # day, week, month or a span; day = 2, time = "06:00"
-pipeline = "delay"
+pipeline = "delay@prod"        # a release; "delay" is the working copy
 model = "delay"
 params = { until = "{window.start}" }
 window = "month"               # the latest complete one is for the comparison
