@@ -91,6 +91,7 @@ why | lineage | why | cli python http | Say what made it: runs, code, environmen
 """.splitlines()
 )
 KIND_ROOMS: Mapping[str, str] = {
+    "chart": "tidemill.practices.pipelines.operations",
     "code": "tidemill.practices.pipelines.operations",
     "contract": "tidemill.practices.validation.operations",
     "decision": "tidemill.practices.training.operations",
@@ -99,6 +100,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "drift": "tidemill.practices.drift.operations",
     "drift_reference": "tidemill.practices.drift.operations",
     "environment": "tidemill.practices.pipelines.operations",
+    "file": "tidemill.practices.pipelines.operations",
     "labels": "tidemill.practices.versioning.operations",
     "lock": "tidemill.practices.delivery.operations",
     "machine": "tidemill.practices.pipelines.operations",

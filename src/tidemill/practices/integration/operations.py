@@ -26,7 +26,7 @@ def check(
     """Ask every gate of code, data and models; what has not changed is not judged again.
 
     Args:
-        ref: the version of a model, like model:delay@7; left out: the newest of every model.
+        ref: a version of a model, or a release, like pipeline:delay@3; left out: every model.
         only: code, data or model; repeated, or with commas.
         junit: file that gets the answers as JUnit XML.
         at: effective time.
@@ -48,6 +48,7 @@ OPERATIONS = (
         examples=(
             "tidemill check",
             "tidemill check model:delay@2 --only model",
+            "tidemill check pipeline:delay@1",
             "tidemill check --junit check.xml",
         ),
         failed=lambda report: not report.has_passed,

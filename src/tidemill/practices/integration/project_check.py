@@ -23,9 +23,11 @@ from tidemill.practices.integration.bounds import project_bounds
 from tidemill.practices.integration.check_report import GATES, CheckReport
 from tidemill.practices.integration.code_gate import code_findings, test_files
 from tidemill.practices.integration.model_gates import model_gate
+from tidemill.practices.integration.release_gates import release_gates
 from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
 from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import code_identity
+from tidemill.practices.pipelines.release import KIND, release_of
 from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.operations import check_data
 
@@ -44,6 +46,8 @@ def run_gates(
 ) -> CheckReport:
     """Ask every gate; of models those of `pointer`, or of each model's newest version.
 
+    A pointer at a release asks the gates of code and data inside it, and for a plan of its run.
+
     Raises:
         UsageError: `only` names something else than code, data, model.
         NotFoundError: there is no such version.
@@ -51,6 +55,11 @@ def run_gates(
     for name in only:
         if name not in SUBJECTS:
             raise UsageError(f"there is no gate {name!r}", fix=f"--only {','.join(SUBJECTS)}")
+    release = release_of(record, pointer) if pointer.startswith(f"{KIND}:") else None
+    if release is not None:
+        parts = release_gates(record, release, only, at=at)
+        whole = [] if only else [combined_gate(record, release, parts, at=at)]
+        return _report([*parts, *whole])
     wanted = set(only) or set(SUBJECTS)
     bounds = project_bounds(record)
     models = _models(record, pointer) if "model" in wanted else []
@@ -63,6 +72,10 @@ def run_gates(
     for version in models:
         own = _told("model", str(version), partial(_model_gates, record, version, bounds, at))
         gates += [*own, combined_gate(record, version, [*general, *own], at=at)]
+    return _report(gates)
+
+
+def _report(gates: Sequence[Gate]) -> CheckReport:
     findings = tuple(finding for gate in gates for finding in gate.findings)
     return CheckReport(state=worst(findings), gates=tuple(gates))
 
@@ -135,14 +148,14 @@ def _data_gate(
 def combined_gate(
     record: Record, version: Version, parts: Sequence[Gate], *, at: datetime | None = None
 ) -> Gate:
-    """Return what gates say of a model together, as a verdict of the check `gates`."""
+    """Return what gates say of a model or a release together, as a verdict of the check `gates`."""
     findings = tuple(
         msgspec.structs.replace(finding, rule=f"{part.name}.{finding.rule}")
         for part in parts
         for finding in part.findings
     )
     judged = (
-        Judged(artifact=version.artifact, source=version.run, name="model"),
+        Judged(artifact=version.artifact, source=version.run, name=version.ref.kind),
         *(
             Judged(artifact=part.verdict, source=part.run, name=f"{part.name}:{part.subject}")
             for part in parts
