@@ -1,6 +1,9 @@
 """The source port: what a version is read from. Yields batches, never needs all rows in memory."""
 
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
 
 from tidemill.core.errors import InvalidInputError
 
@@ -19,6 +22,31 @@ if TYPE_CHECKING:
 
 class UnreadRowsError(InvalidInputError):
     """Some rows cannot be read as declared; opened with `unread`, the others can."""
+
+
+class SqlQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that a query gives. `place` is a URL, a glob of files, or an open DB-API connection."""
+
+    place: object
+    sql: str
+
+
+def query(connection: object, sql: str) -> SqlQuery:
+    """Return the rows of a query as a source: `tm.add_data("sales", tm.query(connection, "…"))`.
+
+    Args:
+        connection: an open DB-API connection, or a URL: `duckdb:///FILE`, `sqlite:///FILE`, or a
+            glob of files, which are the table `source` in the query.
+        sql: the query; its rows are read in batches, in the order in which they come.
+    """
+    return SqlQuery(place=connection, sql=sql)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or folder that a caller named. `shape` says what it looks like: a table, or files."""
+
+    path: Path
+    shape: Literal["table", "files"]
 
 
 class TableSource(Protocol):
@@ -49,7 +77,7 @@ class SourceOpener(Protocol):
         schema: "Mapping[str, pl.DataType] | None" = None,
         unread: "Unread | None" = None,
     ) -> TableSource:
-        """Return a source of a path (CSV, Parquet, JSON lines, Arrow), folder or frame.
+        """Return a source of a path (CSV, Parquet, JSON, Arrow), folder, frame or query.
 
         `schema` declares the types of some or all columns; the others are inferred. With `unread`
         a row that cannot be read as declared is told and stays in its batch; without it, it is an
@@ -58,5 +86,15 @@ class SourceOpener(Protocol):
         Raises:
             InvalidInputError: nothing can read it; lists what can be read.
             NotFoundError: there is no such file.
+        """
+        ...
+
+    def place(self, given: object) -> Place | None:
+        """Return the file or folder that a caller named; None: a frame or a query.
+
+        A folder is a table where all that it holds are files of rows by their names.
+
+        Raises:
+            NotFoundError: there is no such file or folder.
         """
         ...

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.adapters.file_kinds import is_table_name
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.lineage.suggestions import closest
+from tidemill.ports.source import Place, SqlQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +44,7 @@ class LocalSources:
         schema: Mapping[str, pl.DataType] | None = None,
         unread: Unread | None = None,
     ) -> TableSource:
-        """Return a source of a path (CSV, Parquet, JSON lines, Arrow), folder or frame.
+        """Return a source of a path (CSV, Parquet, JSON, Arrow), folder, frame or query.
 
         `schema` declares types of some or all columns; the others are inferred. With `unread` a
         row that cannot be read as declared is told and stays in its batch.
@@ -61,14 +63,35 @@ class LocalSources:
                 unread=unread,
             )  # fmt: skip
             return FileSource(self._existing(given), reading)
+        if isinstance(given, SqlQuery):
+            from tidemill.adapters.query_rows import query_source  # noqa: PLC0415 - polars
+
+            return query_source(given, self._root, declared, self._batch_rows)
         frame = frame_of(given)
         if frame is None:
             raise InvalidInputError(
                 f"a {type(given).__name__} cannot be read as a table",
                 fix="give a path (.csv, .csv.gz, .zip, .parquet, .jsonl, .arrow), a folder of"
-                " these, or a Polars, pandas or Arrow frame",
+                " these, a Polars, pandas or Arrow frame, or tm.query(connection, sql)",
             )
         return FrameSource(frame, declared, self._batch_rows, unread)
+
+    def place(self, given: object) -> Place | None:
+        """Return the file or folder that a caller named; None: a frame or a query.
+
+        A folder is a table where all that it holds are files of rows by their names.
+
+        Raises:
+            NotFoundError: there is no such file or folder.
+        """
+        if not isinstance(given, str | Path):
+            return None
+        path = self._existing(given)
+        if path.is_dir():
+            shown = [entry for entry in path.iterdir() if entry.name[0] not in "._"]
+            is_table = bool(shown) and all(is_table_name(one) and one.is_file() for one in shown)
+            return Place(path=path, shape="table" if is_table else "files")
+        return Place(path=path, shape="table")
 
     def _existing(self, given: str | Path) -> Path:
         path = self._root / Path(given).expanduser()
