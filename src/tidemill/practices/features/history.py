@@ -81,6 +81,14 @@ class History:
 def event_rows(view: FeatureView, source: pl.LazyFrame) -> pl.DataFrame:
     """Return the view's event rows of a source: keys, times, value columns, and source row numbers.
 
+    Raises as `event_plan`.
+    """
+    return event_plan(view, source).collect(engine="streaming")
+
+
+def event_plan(view: FeatureView, source: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the event rows that `event_rows` gives, read when collected.
+
     Raises:
         InvalidInputError: the function lacks a column that the view names; lists what it gives.
     """
@@ -98,7 +106,7 @@ def event_rows(view: FeatureView, source: pl.LazyFrame) -> pl.DataFrame:
     needed = pl.all_horizontal(*(pl.col(name).is_not_null() for name in spec.entity))
     if spec.time:
         needed = needed & pl.col(spec.time).is_not_null()
-    return given.filter(needed).select(*row, *dict.fromkeys(wanted)).collect(engine="streaming")
+    return given.filter(needed).select(*row, *dict.fromkeys(wanted))
 
 
 def history_of(view: FeatureView, events: pl.DataFrame, codes: NDArray[np.int64]) -> History:
@@ -224,12 +232,15 @@ def text_times(series: pl.Series) -> pl.Series:
     Raises:
         InvalidInputError: a text is neither.
     """
+    texts = series.unique()  # once: asked again, it may come in another order
     try:
-        times = [None if text is None else parse_time(text) for text in series.unique()]
+        times = [None if text is None else parse_time(text) for text in texts]
     except InvalidInputError as error:
         raise InvalidInputError(f"column {series.name!r}: {error.what}", fix=error.fix) from None
-    parsed = pl.Series(times, dtype=pl.Datetime("us", "UTC"))
-    return series.replace_strict(series.unique(), parsed, return_dtype=parsed.dtype)
+    parsed = pl.Series(series.name, times, dtype=pl.Datetime("us", "UTC"))
+    if not times:
+        return parsed
+    return series.replace_strict(texts, parsed, return_dtype=parsed.dtype)
 
 
 def no_time(name: str, series: pl.Series) -> InvalidInputError:

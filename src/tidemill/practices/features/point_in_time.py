@@ -37,9 +37,16 @@ def view_values(
     Raises:
         InvalidInputError: a column is missing or no time; names it.
     """
+    check_asked(view, with_times(asked, time), time)
+    return values_of(view, event_rows(view, source), asked, time)
+
+
+def values_of(
+    view: FeatureView, events: pl.DataFrame, asked: pl.DataFrame, time: str
+) -> pl.DataFrame:
+    """Return what `view_values` does, of event rows. Raises so too."""
     asked = with_times(asked, time)
     check_asked(view, asked, time)
-    events = event_rows(view, source)
     (event_codes, codes), _ = entity_codes(view.spec, events, asked)
     at_us = asked[time].cast(pl.Datetime("us", "UTC")).dt.timestamp("us").to_numpy()
     return values_at(view.spec, history_of(view, events, event_codes), codes, at_us)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
+import polars as pl  # noqa: TC002 - workers read annotations
 
 from tidemill.practices.features.declare import FeatureView
-from tidemill.practices.features.point_in_time import view_values
+from tidemill.practices.features.partitions import aligned, view_batches
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.pipelines.data import data
 from tidemill.practices.pipelines.declare import step
+from tidemill.practices.versioning.tables import RowBatches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
 
 @step
-def view_columns(asked: pl.DataFrame, source: pl.LazyFrame, view: str, time: str) -> pl.DataFrame:
+def view_columns(asked: pl.LazyFrame, source: pl.LazyFrame, view: str, time: str) -> RowBatches:
     """Return one view's features of the asked rows; `view` is where it is declared."""
-    return view_values(declared_at(view, FeatureView), source, asked, time)
+    return RowBatches(view_batches(declared_at(view, FeatureView), source, asked, time))
 
 
 @step
-def side_by_side(asked: pl.DataFrame, columns: list[pl.DataFrame]) -> pl.DataFrame:
+def side_by_side(asked: pl.LazyFrame, columns: list[pl.LazyFrame]) -> RowBatches:
     """Return the asked rows with the columns of every view."""
-    return pl.concat([asked, *columns], how="horizontal")
+    return RowBatches(aligned([asked, *columns]))
 
 
 def training_set(

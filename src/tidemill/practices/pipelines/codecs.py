@@ -184,6 +184,8 @@ def _is_of(value: object, module: str, name: str) -> bool:
 
 
 def _is_frame(value: object) -> bool:
+    if _is_of(value, "tidemill.practices.versioning.tables", "RowBatches"):
+        return True
     if _is_of(value, "polars", "DataFrame") or _is_of(value, "polars", "LazyFrame"):
         return True
     is_series = _is_of(value, "polars", "Series") or type(value).__name__ in {
@@ -195,11 +197,14 @@ def _is_frame(value: object) -> bool:
 def _store_table(objects: ObjectStore, value: object) -> Value:
     import polars as pl  # noqa: PLC0415 - workers start without it
 
-    from tidemill.practices.versioning.tables import store_table  # noqa: PLC0415 - as above
+    from tidemill.practices.versioning.tables import (  # noqa: PLC0415 - as above
+        RowBatches,
+        store_table,
+    )
 
     frame = (
         value
-        if isinstance(value, pl.DataFrame | pl.LazyFrame)
+        if isinstance(value, pl.DataFrame | pl.LazyFrame | RowBatches)
         else pl.DataFrame(cast("Any", value))
     )
     stored = store_table(objects, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,15 @@ class SeenKeys:
             seen |= _contained(run, hashes)
         found[asked[seen]] = True
         self._remember((hashes[0][~seen], hashes[1][~seen]))
+        self._let_go()
         return found
+
+    def _let_go(self) -> None:
+        """Give the pages of spilled runs back: they would count as ours until memory is short."""
+        for part in (part for run in self._spilled for part in run):
+            pages = getattr(part, "_mmap", None)
+            if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+                pages.madvise(mmap.MADV_DONTNEED)
 
     def _remember(self, hashes: Run) -> None:
         """Take sorted hashes as a run; each run is at least twice as long as the next."""

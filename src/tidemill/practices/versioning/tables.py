@@ -20,7 +20,7 @@ from tidemill.kernels.table_digest import ColumnDigest as HashedColumn
 from tidemill.kernels.table_digest import TableHasher, digest_of_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tidemill.core.run import Scalar
     from tidemill.ports.object_store import ObjectStore
@@ -205,12 +205,23 @@ class TableWriter:
         self._fragments.append(Fragment(digest=digest, rows=piece.height, size_bytes=len(data)))
 
 
+class RowBatches:
+    """Rows that come batch by batch, once, as a step may return them; at least one batch."""
+
+    def __init__(self, batches: Iterable[pl.DataFrame]) -> None:
+        self.batches = batches
+
+
 def store_table(
-    objects: ObjectStore, frame: pl.DataFrame | pl.LazyFrame, key: Sequence[str] = ()
+    objects: ObjectStore, frame: pl.DataFrame | pl.LazyFrame | RowBatches, key: Sequence[str] = ()
 ) -> StoredTable:
-    """Store a frame as a table; a lazy one streams."""
+    """Store a frame as a table; a lazy one and batches stream."""
     writer = TableWriter(objects, key=key)
-    parts: Iterator[pl.DataFrame]
+    parts: Iterable[pl.DataFrame]
+    if isinstance(frame, RowBatches):
+        for part in frame.batches:
+            writer.write(part)
+        return writer.finish()
     if isinstance(frame, pl.LazyFrame):
         writer.write(pl.DataFrame(schema=frame.collect_schema()))
         parts = frame.collect_batches(
