@@ -1,0 +1,66 @@
+"""What every format needs around a library: import it, pin its threads, make its errors ours."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zipfile
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.errors import CorruptError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAMAGED: tuple[type[Exception], ...] = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError,
+    LookupError, MemoryError, NameError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What libraries raise when they read a damaged file; some have one more of their own."""
+
+
+def library(name: str, extra: str) -> Any:  # noqa: ANN401 - a module
+    """Import a model's library where it is used.
+
+    Raises:
+        MissingExtraError: it is not installed; the fix is the command that installs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this model needs {name.partition('.')[0]}, which cannot be imported ({error})",
+            fix=f"pip install 'tidemill[{extra}]'",
+        ) from None
+
+
+@contextmanager
+def reading(what: str, *own: type[Exception], fix: str = "") -> Iterator[None]:
+    """Turn what a library raises for a damaged file into one clear error.
+
+    `own` are the library's own exceptions, which derive from nothing better.
+
+    Raises:
+        CorruptError: the file is not what this format writes.
+    """
+    expected: tuple[type[Exception], ...] = (*DAMAGED, *own)
+    try:
+        yield
+    except expected as error:
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CorruptError(
+            f"{what} cannot be read as a model: {told}",
+            fix=fix or "store it again from where it was trained, and copy it whole",
+        ) from None
+
+
+def threads() -> int:
+    """Return how many threads a prediction takes: as pinned for this process, else one.
+
+    One by default, because sums in another order are other numbers.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else 1

@@ -1,0 +1,184 @@
+"""skops archives of scikit-learn estimators and whole pipelines: no pickle, canonical bytes.
+
+skops writes memory addresses and the clock; here they become places in order of appearance and a
+fixed time, so that equal models have equal bytes in every process. `types.json` beside the archive
+lists every type in it that skops does not load unasked. Those outside `skops_types` run code of
+their own; where they are the project's, their source is kept with the model.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from tidemill.core.signature import Field
+from tidemill.practices.versioning.formats.answers import probabilities, task_score
+from tidemill.practices.versioning.formats.captured_code import CapturedCode, capture
+from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.skops_types import KNOWN_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tidemill.core.task import Task
+    from tidemill.practices.versioning.inputs import Inputs
+
+_FILE, _TYPES, _CODE = "model.skops", "types.json", "code"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class SkopsArchive:
+    """Estimators of scikit-learn, and of whoever follows its interface."""
+
+    name = "skops"
+    suffixes: tuple[str, ...] = (".skops",)
+    needless: tuple[str, ...] = ("matplotlib", "pyarrow", "huggingface_hub")
+
+    def accepts(self, model: object) -> bool:
+        """Whether it is a scikit-learn estimator."""
+        base = sys.modules.get("sklearn.base")
+        return base is not None and isinstance(model, base.BaseEstimator)
+
+    def save(self, model: Any, folder: Path) -> None:  # noqa: ANN401 - an estimator
+        """Write the archive, the types in it, and the source of those that are the project's."""
+        skops = library("skops.io", "sklearn")
+        content = canonical_archive(skops.dumps(model))
+        (folder / _FILE).write_bytes(content)
+        types = skops.get_untrusted_types(data=content)
+        (folder / _TYPES).write_bytes(msgspec.json.encode(types))
+        _code_of(set(types) - KNOWN_TYPES).write(folder / _CODE)
+
+    def load(self, folder: Path) -> Any:  # noqa: ANN401 - an estimator
+        """Read the archive, with every type that it names: ask `code_in` before.
+
+        Raises:
+            CorruptError: it is no archive of a model.
+            MissingExtraError: scikit-learn or skops is not installed.
+        """
+        skops = library("skops.io", "sklearn")
+        with reading(_FILE), _as_imported(CapturedCode.read(folder / _CODE)):
+            content = (folder / _FILE).read_bytes()
+            return skops.loads(content, trusted=skops.get_untrusted_types(data=content))
+
+    def read_file(self, path: Path) -> Any:  # noqa: ANN401 - an estimator
+        """Read a .skops file; raises as `load`."""
+        skops = library("skops.io", "sklearn")
+        with reading(path.name):
+            return skops.load(path, trusted=skops.get_untrusted_types(file=path))
+
+    def inputs_of(self, model: Any) -> tuple[Field, ...]:  # noqa: ANN401 - an estimator
+        """Return the columns of the frame that the estimator was fitted on."""
+        names = getattr(model, "feature_names_in_", ())
+        return tuple(Field(name=str(name), datatype="FP64") for name in names)
+
+    def code_in(self, folder: Path) -> tuple[str, ...]:
+        """Return the types of the archive that are not scikit-learn's, NumPy's or SciPy's."""
+        skops = library("skops.io", "sklearn")
+        with reading(_FILE):
+            found = skops.get_untrusted_types(data=(folder / _FILE).read_bytes())
+        code = sorted(CapturedCode.read(folder / _CODE).files)
+        return tuple(sorted({str(one) for one in found} - KNOWN_TYPES)) + tuple(code)
+
+    def predict(
+        self,
+        model: Any,  # noqa: ANN401 - an estimator
+        inputs: Inputs,
+        task: Task,
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return `score`: probabilities by the estimator's classes, or numbers.
+
+        An estimator without `predict_proba` gives the logistic function of its decision.
+        """
+        joblib = library("joblib", "sklearn")
+        rows = self._rows(model, inputs)
+        # One thread: a forest adds its trees up in the order in which they come back.
+        with joblib.parallel_config(backend="sequential"), _pinned():
+            if task.kind == "regression":
+                values = model.predict(rows)
+            elif hasattr(model, "predict_proba"):
+                values = model.predict_proba(rows)
+            else:
+                values = probabilities(model.decision_function(rows), task)
+        values = np.asarray(values)
+        if task.kind == "binary" and values.ndim == 1:
+            values = np.column_stack([1 - values, values])
+        classes = getattr(model, "classes_", ()) if task.kind != "regression" else ()
+        return {"score": task_score(values, task, list(classes))}
+
+    def _rows(self, model: Any, inputs: Inputs) -> Any:  # noqa: ANN401 - an estimator, its rows
+        names = getattr(model, "feature_names_in_", None)
+        return inputs.matrix if names is None else inputs.frame[[str(name) for name in names]]
+
+
+def canonical_archive(content: bytes) -> bytes:
+    """Return a skops archive without addresses and times: the same for equal objects."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        schema = json.loads(archive.read("schema.json"))
+        members: dict[str, str] = {}
+        _renumber(schema, {}, members)
+        parts = {new: archive.read(old) for old, new in members.items()}
+    parts["schema.json"] = json.dumps(schema, indent=1).encode()
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+    return written.getvalue()
+
+
+def _renumber(node: Any, ids: dict[int, int], members: dict[str, str]) -> None:  # noqa: ANN401 - JSON
+    """Give ids and members their place in order of appearance."""
+    if isinstance(node, list):
+        for item in node:
+            _renumber(item, ids, members)
+    elif isinstance(node, dict):
+        if isinstance(node.get("__id__"), int):
+            node["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
+        if isinstance(name := node.get("file"), str) and "__loader__" in node:
+            suffix = name.rpartition(".")[2]
+            node["file"] = members.setdefault(name, f"{len(members) + 1}.{suffix}")
+        for value in node.values():
+            _renumber(value, ids, members)
+
+
+def _code_of(types: set[str]) -> CapturedCode:
+    """Return the source of the project's own types; what is installed is not kept."""
+    files: dict[str, bytes] = {}
+    for name in sorted(types):
+        module, _, attribute = name.rpartition(".")
+        found = getattr(sys.modules.get(module), attribute, None)
+        if found is not None and hasattr(found, "__qualname__"):
+            files |= capture(found)[1].files
+    return CapturedCode(files)
+
+
+@contextmanager
+def _as_imported(code: CapturedCode) -> Iterator[None]:
+    """Let skops find captured modules under the names that the archive has for them."""
+    before = {name: sys.modules.get(name) for name in code.modules}
+    sys.modules.update({name: code.module(name) for name in code.modules})
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+@contextmanager
+def _pinned() -> Iterator[None]:
+    """Hold BLAS and OpenMP to this process's threads."""
+    limits = library("threadpoolctl", "sklearn").threadpool_limits
+    with limits(limits=threads()):
+        yield

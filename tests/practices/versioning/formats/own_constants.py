@@ -1,0 +1,3 @@
+"""A module that another one imports."""
+
+SCALE = 2.0
