@@ -18,7 +18,7 @@ from tidemill.runtime.model_server import ModelServer, ServerIdentity
 from tidemill.runtime.model_server_inference import Inference, open_log
 from tidemill.runtime.model_server_rules import served_rules
 from tidemill.runtime.server_figures import Labels, ServerFigures
-from tidemill.wire.open_inference import model_metadata
+from tidemill.wire.open_inference_answer import model_metadata
 from tidemill.wire.prediction_block import decode_block
 
 INFER = "/v2/models/delay/infer"

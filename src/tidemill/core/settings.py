@@ -83,6 +83,10 @@ KNOWN: Mapping[str, Known] = {
         default=1024, takes=Takes(form="whole", unit="rows", least=1, most=1_000_000),
         what="most rows of one request",
     ),
+    "serving.log_array_bytes": Known(
+        default=4096, takes=Takes(form="whole", unit="bytes", least=0, most=1 << 24),
+        what="an array, bytes or nested value of a row above this is logged by its digest only",
+    ),
     "supervisor.triggers": Known(
         default="1m", takes=_OFTEN,
         what="how often the supervisor asks the triggers, where there are any; off: never",

@@ -28,6 +28,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     log: str
     max_rows: int
+    log_array_bytes: int = 4096
+    """Arrays and nested values of a row above this are logged by their digest only."""
     contract: str = ""
     """The request contract as canonical JSON; empty: none."""
     settings: Mapping[str, str] = {}

@@ -12,6 +12,14 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.core.times import microseconds, parse_time, probable_unit
 from tidemill.wire.open_inference import FLOATS, INTEGERS, PREDICTION_ID, RequestError, Tensor
 from tidemill.wire.prediction_block import LoggedColumn
+from tidemill.wire.row_values import (
+    RowValueError,
+    array_of,
+    binary_of_text,
+    logged_texts,
+    stacked,
+    value_of_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +42,9 @@ _ACCEPTED: Mapping[str, tuple[str, ...]] = {
 def request_columns(signature: Signature, request: InferenceRequest) -> tuple[LoggedColumn, ...]:
     """Return the context and input columns of a request, in the signature's order.
 
-    Numbers are float64 or int64, text is objects; optional context that was not sent is missing
-    in every row.
+    Numbers are float64 or int64, text is objects; arrays are of the field's type, shape
+    (rows, *shape); what differs from row to row is an object a row. Optional context that was not
+    sent is missing in every row.
 
     Raises:
         RequestError: 400, naming the tensor that is unknown, missing or of the wrong type.
@@ -59,6 +68,25 @@ def model_inputs(columns: Sequence[LoggedColumn]) -> dict[str, NDArray[Any]]:
     }  # fmt: skip
 
 
+def logged_columns(
+    signature: Signature, columns: Sequence[LoggedColumn], limit_bytes: int
+) -> tuple[LoggedColumn, ...]:
+    """Return columns as the log takes them: arrays and nested values are a text a row."""
+    fields = {
+        **{("context", field.name): field for field in signature.context},
+        **{("input", field.name): field for field in signature.inputs},
+    }
+    return tuple(_logged(fields[column.role, column.name], column, limit_bytes)
+                 for column in columns)  # fmt: skip
+
+
+def _logged(field: Field, column: LoggedColumn, limit_bytes: int) -> LoggedColumn:
+    if field.is_single:
+        return column
+    texts = logged_texts(list(column.values), limit_bytes)
+    return LoggedColumn(name=column.name, role=column.role, values=texts, valid=column.valid)
+
+
 def require_outputs(signature: Signature, wanted: Sequence[str]) -> None:
     """Check the names of the outputs that a request wants.
 
@@ -77,7 +105,7 @@ def _require(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
     for field in signature.inputs:
         if field.name not in tensors:
             raise RequestError(
-                400, f"tensor {field.name!r} ({field.datatype}) is missing; send null for a row "
+                400, f"tensor {field.name!r} ({field.kind}) is missing; send null for a row "
                 "whose value is not known",
             )  # fmt: skip
     for field in signature.context:
@@ -96,8 +124,12 @@ def _with_time(time: str, request: InferenceRequest) -> InferenceRequest:
         RequestError: 400, a text is no time, or a number is one in another unit.
     """
     tensor = request.tensors.get(time)
-    if tensor is None:
-        return request
+    if tensor is None or tensor.values.shape[1:] not in ((), (1,)):
+        return request  # a wrong shape is told where columns are made
+    tensor = msgspec.structs.replace(
+        tensor, values=tensor.values.ravel(),
+        valid=None if tensor.valid is None else tensor.valid.ravel(),
+    )  # fmt: skip
     if tensor.datatype == "BYTES":
         tensor = msgspec.structs.replace(tensor, datatype="INT64", values=_from_text(tensor))
         return msgspec.structs.replace(request, tensors={**request.tensors, time: tensor})
@@ -132,16 +164,81 @@ def _column(field: Field, role: Role, request: InferenceRequest) -> LoggedColumn
             name=field.name, role=role, values=_absent(field, request.rows),
             valid=np.zeros(request.rows, dtype=np.bool_),
         )  # fmt: skip
+    try:
+        values, valid = _single(field, tensor) if field.is_single else _composed(field, tensor)
+    except RowValueError as error:
+        raise RequestError(400, f"tensor {field.name!r}: {error}") from None
+    if valid is not None and not field.is_optional:
+        row = int(np.argmin(valid))
+        raise RequestError(400, f"tensor {field.name!r}, row {row}: null, but a value is needed")
+    return LoggedColumn(name=field.name, role=role, values=values, valid=valid)
+
+
+def _require_type(field: Field, tensor: Tensor) -> None:
     if tensor.datatype not in _ACCEPTED[field.datatype]:
         raise RequestError(
-            400, f"tensor {field.name!r} is {tensor.datatype}, the model takes {field.datatype}"
+            400, f"tensor {field.name!r} is {tensor.datatype}, the model takes {field.kind}"
         )
-    if tensor.valid is not None and not field.is_optional:
-        row = int(np.argmin(tensor.valid))
-        raise RequestError(400, f"tensor {field.name!r}, row {row}: null, but a value is needed")
-    return LoggedColumn(
-        name=field.name, role=role, values=_typed(field, tensor), valid=tensor.valid
-    )
+
+
+def _single(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    _require_type(field, tensor)
+    shape = tensor.values.shape
+    if shape[1:] not in ((), (1,)):
+        raise RequestError(
+            400, f"tensor {field.name!r} has the shape {list(shape)}, the model takes one "
+            f"{field.datatype} a row: [{shape[0]}]",
+        )  # fmt: skip
+    flat = tensor.values.reshape(shape[0])
+    if field.datatype == "BYTES" and tensor.is_binary:
+        _require_text(field, flat)
+    valid = None if tensor.valid is None else tensor.valid.reshape(shape[0])
+    return _typed(field, msgspec.structs.replace(tensor, values=flat)), valid
+
+
+def _require_text(field: Field, values: NDArray[Any]) -> None:
+    for row, value in enumerate(values):
+        if isinstance(value, bytes):
+            raise RequestError(400, f"tensor {field.name!r}, row {row} is not UTF-8")
+
+
+def _composed(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return an array, a record, a list or bytes a row; and which rows are there."""
+    is_a_text_a_row = tensor.datatype == "BYTES" and tensor.values.ndim == 1
+    if not is_a_text_a_row:
+        _require_type(field, tensor)
+        if field.fields or field.is_binary:
+            raise RequestError(
+                400, f"tensor {field.name!r} has the shape {list(tensor.values.shape)}, the model "
+                "takes one BYTES a row",
+            )  # fmt: skip
+        return array_of(field, _filled(field, tensor)), None
+    read = _bytes_of if field.is_binary else value_of_text
+    values = []
+    for row, item in enumerate(tensor.values):
+        try:
+            values.append(None if item is None else read(field, item))
+        except RowValueError as error:
+            raise RequestError(400, f"tensor {field.name!r}, row {row}: {error}") from None
+    is_there = np.array([value is not None for value in values], dtype=np.bool_)
+    if field.is_binary and tensor.is_binary:
+        values = [item if isinstance(item, bytes) else item.encode() for item in tensor.values]
+    return stacked(values), None if is_there.all() else is_there
+
+
+def _bytes_of(field: Field, item: str | bytes) -> bytes:
+    del field
+    return item if isinstance(item, bytes) else binary_of_text(item)
+
+
+def _filled(field: Field, tensor: Tensor) -> NDArray[Any]:
+    """Return the elements of arrays, null as NaN where there is one."""
+    values: NDArray[Any] = tensor.values
+    if tensor.valid is None:
+        return values
+    if field.datatype not in FLOATS:
+        raise RowValueError(f"it holds null, and {field.datatype} has no missing value")
+    return np.where(tensor.valid, values.astype(np.float64), np.nan)
 
 
 def _typed(field: Field, tensor: Tensor) -> NDArray[Any]:
@@ -163,7 +260,7 @@ def _typed(field: Field, tensor: Tensor) -> NDArray[Any]:
 
 
 def _absent(field: Field, rows: int) -> NDArray[Any]:
-    if field.datatype == "BYTES":
+    if field.datatype == "BYTES" or not field.is_single:
         return np.full(rows, None, dtype=object)
     if field.datatype == "BOOL":
         return np.zeros(rows, dtype=np.bool_)

@@ -14,17 +14,22 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError, LeaseHeldError
 from tidemill.core.signature import Signature  # noqa: TC001 - part of a Protocol
-from tidemill.core.task import Task, class_column
+from tidemill.core.task import Task  # noqa: TC001 - as above
 from tidemill.core.times import microseconds
-from tidemill.runtime.model_server_columns import model_inputs, request_columns, require_outputs
-from tidemill.runtime.model_server_ids import PredictionIds, spelled_ids
+from tidemill.runtime.model_server_columns import (
+    logged_columns,
+    model_inputs,
+    request_columns,
+    require_outputs,
+)
+from tidemill.wire.logged_outputs import logged_outputs
 from tidemill.wire.open_inference import (
     PREDICTION_ID,
     InferenceRequest,
     RequestError,
     decode_request,
-    encode_answer,
 )
+from tidemill.wire.open_inference_answer import encode_answer
 from tidemill.wire.prediction_block import (
     BlockStatus,
     LoggedColumn,
@@ -32,6 +37,7 @@ from tidemill.wire.prediction_block import (
     encode_block,
     stream_candidates,
 )
+from tidemill.wire.prediction_ids import PredictionIds, spelled_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +65,7 @@ class ServedModel(Protocol):
         ...
 
     def predict(self, columns: Mapping[str, NDArray[Any]], /) -> Mapping[str, NDArray[Any]]:
-        """Return the outputs, shape (rows,) or (rows, classes)."""
+        """Return the outputs, shape (rows, *shape of a row's answer)."""
         ...
 
 
@@ -144,7 +150,7 @@ class Inference:
             return Answer(
                 status=500, body=error_body(f"the model failed: {type(error).__name__}: {error}")
             )
-        logged = [column for name in outputs for column in self._output(name, outputs[name])]
+        logged = logged_outputs(self._model, outputs, self._spec.log_array_bytes)
         ids = self._logged(draft, "ok", logged, self._since(started))
         body, head = encode_answer(
             request, self._spec.model_name, self._spec.model_version,
@@ -157,6 +163,7 @@ class Inference:
         bits, refusal = np.zeros(rows, dtype=np.uint64), ""
         if not self._rules:
             return bits, refusal
+        columns = [column for column in columns if column.values.ndim == 1]
         values = {column.name: column.values for column in columns}
         valid = {
             column.name: np.ones(rows, dtype=np.bool_) if column.valid is None else column.valid
@@ -180,22 +187,18 @@ class Inference:
         return bits, refusal
 
     def _predicted(self, columns: Sequence[LoggedColumn], rows: int) -> dict[str, NDArray[Any]]:
-        outputs = dict(self._model.predict(model_inputs(columns)))
+        outputs = {
+            name: np.asarray(values)
+            for name, values in self._model.predict(model_inputs(columns)).items()
+        }
         for name, values in outputs.items():
-            if np.ndim(values) not in (1, 2) or len(values) != rows:
-                message = f"its output {name!r} has the shape {np.shape(values)}, not {rows} rows"
+            if values.ndim == 0 or len(values) != rows:
+                message = f"its output {name!r} has the shape {values.shape}, not {rows} rows"
+                raise ValueError(message)
+            if values.dtype.kind not in "biufOUS":
+                message = f"its output {name!r} is {values.dtype}, which no answer can carry"
                 raise ValueError(message)
         return outputs
-
-    def _output(self, name: str, values: NDArray[Any]) -> list[LoggedColumn]:
-        """Return an output as logged: one with a value a class is a column a class."""
-        if values.ndim == 1:
-            return [LoggedColumn(name=name, role="output", values=values)]
-        classes = self._model.task.classes or tuple(map(str, range(values.shape[1])))
-        return [
-            LoggedColumn(name=class_column(name, class_), role="output", values=values[:, place])
-            for place, class_ in enumerate(classes)
-        ]
 
     def _logged(
         self, draft: _Draft, status: BlockStatus, outputs: Sequence[LoggedColumn], model_us: int
@@ -205,13 +208,17 @@ class Inference:
         block = PredictionBlock(
             deployment=self._spec.deployment, model=self._spec.model, ids=ids,
             received_us=draft.arrived.received_us, at_us=self._effective(draft),
-            columns=(*draft.columns, *outputs), contract_bits=draft.bits, queue_us=draft.queue_us,
-            model_us=model_us, status=status, request=draft.request.id,
+            columns=(*self._kept(draft.columns), *outputs), contract_bits=draft.bits,
+            queue_us=draft.queue_us, model_us=model_us, status=status, request=draft.request.id,
         )  # fmt: skip
         if not self._log.append(encode_block(block)):
             self._figures.dropped_blocks += 1
         self._figures.predicted(rows, status, {"queue": draft.queue_us, "model": model_us})
         return ids
+
+    def _kept(self, columns: Sequence[LoggedColumn]) -> Sequence[LoggedColumn]:
+        limit_bytes = self._spec.log_array_bytes
+        return logged_columns(self._model.signature, columns, limit_bytes)
 
     def _effective(self, draft: _Draft) -> NDArray[Any]:
         name = self._model.signature.time

@@ -10,10 +10,8 @@ import socket
 from collections.abc import Callable, Sequence
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -21,16 +19,12 @@ from uvicorn.server import ServerState
 from tidemill.ports.clock import Clock
 from tidemill.ports.stream import Stream
 from tidemill.ports.target import ServiceSpec
+from tidemill.practices.versioning.drawn_inputs import blank_row, can_be_made_up
 from tidemill.runtime.model_server import ModelServer, ServerIdentity
 from tidemill.runtime.model_server_inference import Inference, ServedModel, ServedRule, open_log
 from tidemill.runtime.server_figures import Labels, ServerFigures
 from tidemill.wire.listening import require_loopback
-from tidemill.wire.open_inference import FLOATS, model_metadata
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tidemill.core.signature import Field, Signature
+from tidemill.wire.open_inference_answer import model_metadata
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -69,7 +63,7 @@ def serve(serving: Serving) -> None:
     spec = serving.spec
     require_loopback(spec.host)
     model = serving.load(Path(spec.model_folder))
-    model.predict(warm_up_row(model.signature))
+    warm_up(model)
     labels = Labels(deployment=spec.name, model=spec.model_name, version=spec.model_version)
     figures = ServerFigures(labels, [rule.name for rule in serving.rules])
     log = open_log(serving.stream, spec.name, durable=spec.log == "durable")
@@ -92,17 +86,16 @@ def serve(serving: Serving) -> None:
         log.close()
 
 
-def warm_up_row(signature: Signature) -> dict[str, NDArray[Any]]:
-    """Return one row of inputs that a model of this signature takes."""
-    return {field.name: _some_value(field) for field in signature.inputs}
+def warm_up(model: ServedModel) -> None:
+    """Let a model answer a made-up row, so that the first request waits for nothing.
 
-
-def _some_value(field: Field) -> NDArray[Any]:
-    if field.datatype == "BYTES":
-        return np.array([(field.categories or ("",))[0]], dtype=object)
-    if field.datatype == "BOOL":
-        return np.zeros(1, dtype=np.bool_)
-    return np.zeros(1, dtype=np.float64 if field.datatype in FLOATS else np.int64)
+    One that takes what cannot be made up (an image's bytes) may refuse it.
+    """
+    try:
+        model.predict(blank_row(model.signature))
+    except Exception:
+        if can_be_made_up(model.signature):
+            raise
 
 
 async def _served(app: ModelServer, serving: Serving) -> None:

@@ -1,24 +1,25 @@
-"""Open Inference Protocol V2 over HTTP: requests to tensors, tensors to answers, and metadata.
+"""Open Inference Protocol V2 over HTTP: requests to tensors.
 
 JSON, and the binary tensor extension (`Inference-Header-Content-Length`): the JSON head is followed
 by the raw little-endian bytes of each tensor that says `binary_data_size`; BYTES elements are a
-uint32 length and their bytes. A tensor holds one column: its shape is [rows] or [rows, 1].
+uint32 length and their bytes. A tensor holds one column: its shape is [rows, *shape of a row], its
+JSON data are flat or nested. Lists of records, and arrays whose rows differ in length, are BYTES of
+shape [rows]: one JSON text a row. Bytes that are no text (images) are base64 in JSON.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from tidemill.wire.row_values import MOST_DIMENSIONS, NUMPY_TYPES
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
-
-    from tidemill.core.signature import Field, Signature
 
 FLOATS = ("FP32", "FP64")
 INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
@@ -26,10 +27,7 @@ DATATYPES = ("BOOL", *INTEGERS, *FLOATS, "BYTES")
 PREDICTION_ID = "prediction_id"
 """The output that names each row's prediction, after the model's own outputs."""
 
-_NUMPY = {
-    "BOOL": "|b1", "INT8": "|i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
-    "UINT8": "|u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "FP32": "<f4", "FP64": "<f8",
-}  # fmt: skip
+_NUMPY = NUMPY_TYPES
 
 
 class RequestError(Exception):
@@ -43,13 +41,15 @@ class RequestError(Exception):
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     """One column of a request: values of the datatype's NumPy type, or objects for BYTES.
 
-    `valid` tells which rows are there (JSON null is missing); None: all are.
+    `values` have the tensor's shape; `valid`, of the same, tells what is there (JSON null is
+    missing); None: all is. BYTES are `str`, and `bytes` where a binary tensor's are no UTF-8.
     """
 
     name: str
     datatype: str
     values: Any
     valid: Any = None
+    is_binary: bool = False
 
 
 class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,11 @@ _items: Mapping[str, type] = {
 }  # fmt: skip
 _flat = {name: msgspec.json.Decoder(list[item]) for name, item in _items.items()}  # type: ignore[valid-type]
 _nullable = {name: msgspec.json.Decoder(list[item | None]) for name, item in _items.items()}  # type: ignore[valid-type]
-_nested = {name: msgspec.json.Decoder(list[list[item | None]]) for name, item in _items.items()}  # type: ignore[valid-type]
+_any = msgspec.json.Decoder(list[Any])
+_scalars: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(FLOATS, (float, int)), **dict.fromkeys(INTEGERS, (int,)), "BOOL": (bool,),
+    "BYTES": (str,),
+}  # fmt: skip
 
 
 def decode_request(body: bytes, *, json_bytes: int | None = None) -> InferenceRequest:
@@ -114,10 +118,10 @@ def decode_request(body: bytes, *, json_bytes: int | None = None) -> InferenceRe
         rows = size
         binary_size = given.parameters.get("binary_data_size")
         if binary_size is None:
-            tensors[given.name] = _from_json(given, rows)
+            tensors[given.name] = _from_json(given)
         else:
             end = offset + _whole(given.name, binary_size)
-            tensors[given.name] = _from_bytes(given, rows, rest[offset:end])
+            tensors[given.name] = _from_bytes(given, rest[offset:end])
             offset = end
     if offset != len(rest):
         raise RequestError(400, f"{len(rest) - offset} binary bytes belong to no tensor")
@@ -130,64 +134,6 @@ def decode_request(body: bytes, *, json_bytes: int | None = None) -> InferenceRe
         rows=rows, tensors=tensors, id=request.id,
         outputs=tuple(o.name for o in request.outputs), binary=frozenset(wants_binary),
     )  # fmt: skip
-
-
-def encode_answer(
-    request: InferenceRequest, model_name: str, version: str, outputs: Mapping[str, NDArray[Any]]
-) -> tuple[bytes, int | None]:
-    """Return the body of an answer, and the length of its JSON head where binary bytes follow.
-
-    NaN is spelled null in JSON. `outputs` are numbers, booleans or text objects of shape (rows,) or
-    (rows, classes); the data of the latter are flat, row after row.
-    """
-    names = request.outputs or tuple(outputs)
-    heads: list[dict[str, Any]] = []
-    pieces: list[bytes] = []
-    for name in names:
-        values = outputs[name]
-        head: dict[str, Any] = {
-            "name": name, "datatype": datatype_of(values), "shape": list(values.shape)
-        }  # fmt: skip
-        if name in request.binary or ("*" in request.binary and name not in request.outputs):
-            piece = _binary(values)
-            head["parameters"] = {"binary_data_size": len(piece)}
-            pieces.append(piece)
-        else:
-            head["data"] = values.ravel().tolist()
-        heads.append(head)
-    answer: dict[str, Any] = {"model_name": model_name, "model_version": version}
-    if request.id:
-        answer["id"] = request.id
-    body = msgspec.json.encode(answer | {"outputs": heads})
-    return (b"".join([body, *pieces]), len(body)) if pieces else (body, None)
-
-
-def model_metadata(name: str, version: str, platform: str, signature: Signature) -> bytes:
-    """Return the body of an answer to `GET /v2/models/NAME`: context columns are inputs too."""
-
-    def tensors(fields: Sequence[Field]) -> list[dict[str, Any]]:
-        return [{"name": f.name, "datatype": f.datatype, "shape": [-1]} for f in fields]
-
-    outputs = [
-        *tensors(signature.outputs),
-        {"name": PREDICTION_ID, "datatype": "BYTES", "shape": [-1]},
-    ]
-    return msgspec.json.encode({
-        "name": name, "versions": [version], "platform": platform,
-        "inputs": tensors((*signature.inputs, *signature.context)), "outputs": outputs,
-    })  # fmt: skip
-
-
-def datatype_of(values: NDArray[Any]) -> str:
-    """Return the datatype of an output's values.
-
-    >>> datatype_of(np.zeros(2)), datatype_of(np.zeros(2, dtype=np.int32))
-    ('FP64', 'INT32')
-    """
-    kind, width = values.dtype.kind, values.dtype.itemsize * 8
-    return {"f": f"FP{width}", "i": f"INT{width}", "u": f"UINT{width}", "b": "BOOL"}.get(
-        kind, "BYTES"
-    )
 
 
 def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
@@ -223,9 +169,9 @@ def _rows_of(given: _Input) -> int:
             f"there are {', '.join(DATATYPES)}",
         )
     shape = given.shape
-    if not 1 <= len(shape) <= 2 or min(shape) < 0 or shape[1:] not in ([], [1]):
+    if not 1 <= len(shape) <= MOST_DIMENSIONS or min(shape) < 0:
         raise RequestError(
-            400, f"tensor {given.name!r} has the shape {shape}; a column is [rows] or [rows, 1]"
+            400, f"tensor {given.name!r} has the shape {shape}; a column is [rows] or [rows, ...]"
         )
     return shape[0]
 
@@ -236,20 +182,20 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
-def _from_json(given: _Input, rows: int) -> Tensor:
+def _from_json(given: _Input) -> Tensor:
     if given.data is msgspec.UNSET or not isinstance(given.data, msgspec.Raw):
         raise RequestError(400, f"tensor {given.name!r} has no data")
     data, may_miss = _decoded_items(given, given.data)
-    if len(data) != rows:
+    if len(data) != math.prod(given.shape):
         raise RequestError(
             400, f"tensor {given.name!r} has the shape {given.shape} but {len(data)} values"
         )
     valid = None
     if may_miss and None in data:
         valid = np.array([value is not None for value in data], dtype=np.bool_)
-    return Tensor(
-        name=given.name, datatype=given.datatype, values=_array(given, data, valid), valid=valid
-    )
+        valid = valid.reshape(given.shape)
+    values = _array(given, data).reshape(given.shape)
+    return Tensor(name=given.name, datatype=given.datatype, values=values, valid=valid)
 
 
 def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
@@ -263,35 +209,56 @@ def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
     try:
         return _nullable[given.datatype].decode(data), True
     except msgspec.ValidationError as error:
-        if len(given.shape) == 2:
-            return _unnested(given, data), True
-        raise RequestError(
-            400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: {error}"
-        ) from None
-
-
-def _unnested(given: _Input, data: msgspec.Raw) -> list[Any]:
-    try:
-        nested = _nested[given.datatype].decode(data)
-    except msgspec.ValidationError as error:
-        raise RequestError(
-            400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: {error}"
-        ) from None
-    for row, item in enumerate(nested):
-        if len(item) != 1:
+        if len(given.shape) == 1:
             raise RequestError(
-                400,
-                f"tensor {given.name!r} is ragged: row {row} has {len(item)} values instead of 1",
-            )
-    return [item[0] for item in nested]
+                400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: {error}"
+            ) from None
+    flat: list[Any] = []
+    try:
+        _unnest(given, _any.decode(data), 0, flat)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RequestError(400, f"tensor {given.name!r}: {error}") from None
+    return flat, True
 
 
-def _array(given: _Input, data: list[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+def _unnest(given: _Input, items: list[Any], depth: int, flat: list[Any]) -> None:
+    """Add nested values to a flat list, row after row; each level has the shape's length."""
+    inner = depth + 1 == len(given.shape)
+    for place, item in enumerate(items):
+        if inner:
+            flat.append(_scalar(given, item, place))
+            continue
+        length = given.shape[depth + 1]
+        if not isinstance(item, list):
+            raise RequestError(
+                400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: expected "
+                f"a list of {length} in place {place}",
+            )  # fmt: skip
+        if len(item) != length:
+            where = "row" if depth == 0 else "place"
+            raise RequestError(
+                400, f"tensor {given.name!r} is ragged: {where} {place} has {len(item)} values "
+                f"instead of {length}",
+            )  # fmt: skip
+        _unnest(given, item, depth + 1, flat)
+
+
+def _scalar(given: _Input, item: object, place: int) -> object:
+    types = _scalars[given.datatype]
+    if item is None or (isinstance(item, types) and (bool in types or not isinstance(item, bool))):
+        return item
+    raise RequestError(
+        400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: place {place} "
+        f"holds {type(item).__name__}",
+    )  # fmt: skip
+
+
+def _array(given: _Input, data: list[Any]) -> NDArray[Any]:
     if given.datatype == "BYTES":
         values = np.empty(len(data), dtype=object)
         values[:] = data
         return values
-    filled = data if valid is None else [0 if value is None else value for value in data]
+    filled = [0 if value is None else value for value in data] if None in data else data
     code = _NUMPY[given.datatype]
     if given.datatype in INTEGERS:
         limits = np.iinfo(code)
@@ -300,30 +267,32 @@ def _array(given: _Input, data: list[Any], valid: NDArray[np.bool_] | None) -> N
                 raise RequestError(
                     400, f"tensor {given.name!r}, row {row}: {value} is no {given.datatype}"
                 )
-    if given.datatype == "FP32":
-        with np.errstate(over="ignore"):  # infinity, as the datatype says
+    try:
+        with np.errstate(over="ignore"):  # infinity, as FP32 says
             return np.array(filled, dtype=code)
-    return np.array(filled, dtype=code)
+    except OverflowError as error:
+        raise RequestError(400, f"tensor {given.name!r}: {error}") from None
 
 
-def _from_bytes(given: _Input, rows: int, piece: memoryview) -> Tensor:
+def _from_bytes(given: _Input, piece: memoryview) -> Tensor:
     if given.data is not msgspec.UNSET:
         raise RequestError(400, f"tensor {given.name!r} has both data and binary_data_size")
+    size = math.prod(given.shape)
     if given.datatype == "BYTES":
-        values = _texts(given.name, rows, piece)
-        return Tensor(name=given.name, datatype="BYTES", values=values)
+        values = _texts(given.name, size, piece).reshape(given.shape)
+        return Tensor(name=given.name, datatype="BYTES", values=values, is_binary=True)
     code = np.dtype(_NUMPY[given.datatype])
-    if len(piece) != rows * code.itemsize:
+    if len(piece) != size * code.itemsize:
         raise RequestError(
             400,
-            f"tensor {given.name!r} of {rows} rows {given.datatype} is {rows * code.itemsize} "
-            f"bytes, not {len(piece)}",
+            f"tensor {given.name!r} of shape {given.shape}, {given.datatype}, is "
+            f"{size * code.itemsize} bytes, not {len(piece)}",
         )
     if given.datatype == "BOOL":
-        return Tensor(
-            name=given.name, datatype="BOOL", values=np.frombuffer(piece, dtype="|u1") != 0
-        )
-    return Tensor(name=given.name, datatype=given.datatype, values=np.frombuffer(piece, dtype=code))
+        values = (np.frombuffer(piece, dtype="|u1") != 0).reshape(given.shape)
+    else:
+        values = np.frombuffer(piece, dtype=code).reshape(given.shape)
+    return Tensor(name=given.name, datatype=given.datatype, values=values, is_binary=True)
 
 
 def _texts(name: str, rows: int, piece: memoryview) -> NDArray[Any]:
@@ -336,18 +305,12 @@ def _texts(name: str, rows: int, piece: memoryview) -> NDArray[Any]:
         end = start + int.from_bytes(piece[position:start], "little")
         if start > len(piece) or end > len(piece):
             raise RequestError(400, f"tensor {name!r} ends within row {row}")
+        found = bytes(piece[start:end])
         try:
-            values[row] = bytes(piece[start:end]).decode()
+            values[row] = found.decode()
         except UnicodeDecodeError:
-            raise RequestError(400, f"tensor {name!r}, row {row} is not UTF-8") from None
+            values[row] = found
         position = end
     if position != len(piece):
         raise RequestError(400, f"tensor {name!r} has {len(piece) - position} bytes too many")
     return values
-
-
-def _binary(values: NDArray[Any]) -> bytes:
-    if values.dtype.kind != "O":
-        return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-    texts = [str(value).encode() for value in values.tolist()]
-    return b"".join(piece for text in texts for piece in (len(text).to_bytes(4, "little"), text))

@@ -11,7 +11,8 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.core.signature import Field, Signature
 from tidemill.practices.versioning import tables
 from tidemill.practices.versioning.data import ingest, scan_data
-from tidemill.practices.versioning.signatures import infer_signature, matrix
+from tidemill.practices.versioning.columns import matrix
+from tidemill.practices.versioning.signatures import infer_signature
 from tidemill.practices.versioning.tables import scan_table, store_table
 
 FIRST, SECOND = pl.DataFrame({"x": [1, 2]}), pl.DataFrame({"x": [3]})

@@ -86,7 +86,9 @@ def watched_columns(
     """
     features: list[NumericBins | CategoryBins] = []
     notes: list[str] = []
-    wanted = [(f.name, f.datatype == "BYTES") for f in fields] + [(o, False) for o in outputs]
+    notes += [f"{f.name} is {f.kind} a row and is not watched" for f in fields if not f.is_single]
+    wanted = [(f.name, f.datatype == "BYTES") for f in fields if f.is_single]
+    wanted += [(output, False) for output in outputs]
     for name, is_text in wanted:
         if name not in sample.columns:
             notes.append(f"{name} is not in the sample and is not watched")

@@ -12,6 +12,7 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.task import class_column
+from tidemill.wire.logged_outputs import answer_name, is_score_a_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """Return the output columns that answer the task: one, or one a class in the classes' order.
 
+    A model may give more than its answer: an embedding, a text, an explanation.
+
     Args:
         task: what is predicted.
-        names: of the model's outputs, in order.
+        names: of the model's outputs, in order, or of the columns that they are logged as.
 
     Raises:
         InvalidInputError: a class has no output; lists the outputs.
     """
     if task.kind != "multiclass":
-        return (next((name for name in ("score", "prediction") if name in names), names[0]),)
-    output = names[0] if len(names) == 1 else "score"  # one of all classes is one a class in frames
+        return (answer_name(names),)
+    output = answer_name(names) if "score" in names or len(names) == 1 else "score"
     wanted = tuple(class_column(output, class_) for class_ in task.classes)
-    if len(names) == 1 or set(wanted) <= set(names):
+    if output in names or set(wanted) <= set(names):
         return wanted
     if len(names) == len(task.classes):
         return tuple(names)
@@ -47,25 +50,41 @@ def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def flat_outputs(task: Task, outputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
-    """Return outputs of one value a row; one of all classes becomes one a class, `score.CLASS`.
+    """Return the outputs that are one number a row; that of all classes as one a class.
+
+    Texts, embeddings and other arrays are left out: no figure can be made of them.
 
     Args:
         task: what is predicted.
-        outputs: by name, shape (rows,) or (rows, classes).
+        outputs: by name, shape (rows, *shape of a row's answer).
     """
-    flat = {}
+    flat: dict[str, NDArray[np.float64]] = {}
+    answer = answer_name(tuple(outputs)) if outputs else ""
     for name, given in outputs.items():
-        column = np.asarray(given, dtype=np.float64)
+        column = np.asarray(given)
+        if column.dtype.kind not in "biuf":
+            continue
+        numbers = column.astype(np.float64, copy=False)
         if column.ndim == 1:
-            flat[name] = column
-        else:
-            parts = zip(task.classes, column.T, strict=True)
+            flat[name] = numbers
+        elif name == answer and is_score_a_class(task, numbers):
+            parts = zip(task.classes, numbers.T, strict=True)
             flat |= {class_column(name, class_): part for class_, part in parts}
     return flat
 
 
 def output_array(task: Task, outputs: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
-    """Return outputs as the task's figures take them: (rows,), several classes (rows, classes)."""
+    """Return outputs as the task's figures take them: (rows,), several classes (rows, classes).
+
+    Raises:
+        InvalidInputError: no output is a number a row, or a score a class.
+    """
     flat = flat_outputs(task, outputs)
+    if not flat:
+        raise InvalidInputError(
+            f"none of the outputs {', '.join(outputs)} is a number that a {task.kind} task is "
+            "judged by",
+            fix="answer one output `score` too: shape (rows,), of several classes (rows, classes)",
+        )
     columns = [flat[name] for name in output_names(task, tuple(flat))]
     return np.column_stack(columns) if task.kind == "multiclass" else columns[0]

@@ -29,7 +29,8 @@ def request_rules(specs: Sequence[ContractSpec], signature: Signature) -> tuple[
     Where several contracts declare a column, a rule counts only if all of them have it: the same
     name may mean a nullable reference in one table and the key in another.
     """
-    sent = {field.name: field.datatype for field in (*signature.inputs, *signature.context)}
+    fields = (*signature.inputs, *signature.context)
+    sent = {field.name: field.datatype for field in fields if field.is_single}
     rules = {spec.name: contract_rules(spec) for spec in specs}
     made: dict[RowRule, None] = {}
     for spec in specs:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import InvalidInputError, MissingExtraError
-from tidemill.practices.versioning.signatures import checked, columns_of, matrix_of
+from tidemill.practices.versioning.columns import checked, columns_of, matrix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +60,9 @@ class Inputs:
                 fix="pip install 'tidemill[sklearn]'",
             ) from None
         for field in self.signature.inputs:
-            if field.shape:
+            if not field.is_single:
                 raise InvalidInputError(
-                    f"input {field.name!r} is an array a row, which no frame holds",
+                    f"input {field.name!r} is {field.kind} a row, which no frame holds",
                     fix="take `inputs.columns` in the model's predict",
                 )
         return pd.DataFrame(dict(self.columns))

@@ -1,25 +1,21 @@
-"""Signatures: inferred from rows, checked on every request, and turned into a matrix.
-
-Only NumPy is needed to check columns and to make the matrix, so that a model server starts light.
-"""
+"""Signatures: what a model takes and gives, inferred from a sample of rows and answers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
+import msgspec
 import numpy as np
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.signature import Datatype, Field, Signature
-from tidemill.lineage.suggestions import closest
+from tidemill.practices.versioning.columns import columns_of, flat_columns
+from tidemill.wire.row_values import NUMPY_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import polars as pl
     from numpy.typing import NDArray
-
-    Columns = Mapping[str, NDArray[Any]]
 
 MOST_CATEGORIES = 10_000
 
@@ -27,32 +23,37 @@ DEFAULT_OUTPUTS = (Field(name="score", datatype="FP64", is_optional=False),)
 
 
 def infer_signature(
-    inputs: pl.DataFrame,
+    inputs: object,
     *,
-    outputs: Sequence[Field] = DEFAULT_OUTPUTS,
-    context: pl.DataFrame | None = None,
+    outputs: Sequence[Field] | Mapping[str, object] = DEFAULT_OUTPUTS,
+    context: object | None = None,
     time: str = "",
     row_key: str = "",
+    text: Sequence[str] = (),
 ) -> Signature:
-    """Return the signature of a model that takes the columns of a frame.
+    """Return the signature of a model that takes rows like these.
 
-    Text columns become categories: their levels, sorted, are part of the signature.
+    Text columns become categories: their levels, sorted, are part of the signature. Arrays get the
+    shape of a row's value, -1 where the lengths differ; a record in a row becomes a field a member,
+    `customer.age`; a list of records a field with `fields`.
 
     Args:
-        inputs: the rows that the model is trained on, input columns only.
-        outputs: what the model answers; default: one column `score`.
+        inputs: rows that the model takes, input columns only: a frame, a mapping of columns or
+            arrays (rows, ...), or a list of records.
+        outputs: what the model answers, declared, or a sample of it: `model.predict(rows)`;
+            default: one column `score`.
         context: columns that are sent along and logged, never given to the model.
         time: context column that is the row's effective time.
         row_key: context column by which labels find their row.
+        text: input columns that are read as text and are no categories.
 
     Raises:
         InvalidInputError: a column is of a type that no request can carry, or `time` or `row_key`
             is no context column.
     """
-    fields = tuple(_field(column, with_categories=True) for column in inputs.get_columns())
-    sent = tuple(_field(column, with_categories=False) for column in context.get_columns()) if (
-        context is not None
-    ) else ()  # fmt: skip
+    fields = _fields(inputs, with_categories=True, text=text)
+    sent = () if context is None else _fields(context, with_categories=False)
+    answered = _answers(outputs) if isinstance(outputs, Mapping) else tuple(outputs)
     names = [field.name for field in sent]
     for role, name in (("time", time), ("row_key", row_key)):
         if name and name not in names:
@@ -60,131 +61,46 @@ def infer_signature(
                 f"{role}={name!r} is no context column",
                 fix=f"add it to `context`; there are {', '.join(names) or 'none'}",
             )
-    return Signature(
-        inputs=fields, outputs=tuple(outputs), context=sent, time=time, row_key=row_key
-    )
+    return Signature(inputs=fields, outputs=answered, context=sent, time=time, row_key=row_key)
 
 
-def columns_of(rows: Any) -> Columns:  # noqa: ANN401 - whatever Polars makes a frame of
-    """Return rows as NumPy columns: a mapping as it is, a frame column by column."""
-    if isinstance(rows, dict):
-        return {str(name): np.asarray(column) for name, column in rows.items()}
-    import polars as pl  # noqa: PLC0415 - a model server has arrays already
+def _fields(
+    rows: Any,  # noqa: ANN401 - any rows
+    *,
+    with_categories: bool,
+    text: Sequence[str] = (),
+) -> tuple[Field, ...]:
+    if isinstance(rows, dict | list | tuple):
+        return tuple(
+            _field_of_array(name, column, with_categories=with_categories and name not in text)
+            for name, column in columns_of(rows).items()
+        )
+    import polars as pl  # noqa: PLC0415 - heavy
 
     if isinstance(rows, pl.LazyFrame):
         rows = rows.collect()
     frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
-    return {column.name: _array(column) for column in frame.get_columns()}
+    return tuple(
+        _field(column, with_categories=with_categories and column.name not in text)
+        for column in flat_columns(frame)
+    )
 
 
-def checked(signature: Signature, columns: Columns) -> Columns:
-    """Return the input columns of a request, in the order of the signature.
-
-    Raises:
-        InvalidInputError: a column is missing, or shorter than another; names it.
-    """
-    names = [field.name for field in signature.inputs]
-    found: dict[str, NDArray[Any]] = {}
-    for field in signature.inputs:
-        if field.name not in columns:
-            near = closest(field.name, list(columns))
-            raise InvalidInputError(
-                f"column {field.name!r} is missing",
-                fix=f"did you mean {near!r}?" if near else f"the model takes {', '.join(names)}",
-            )
-        found[field.name] = columns[field.name]
-    lengths = {name: len(column) for name, column in found.items()}
-    if len(set(lengths.values())) > 1:
-        shortest, longest = (
-            min(lengths, key=lengths.__getitem__),
-            max(lengths, key=lengths.__getitem__),
+def _answers(outputs: Mapping[str, object]) -> tuple[Field, ...]:
+    return tuple(
+        msgspec.structs.replace(
+            _field_of_array(name, column, with_categories=False), is_optional=False
         )
-        raise InvalidInputError(
-            f"column {shortest!r} has {lengths[shortest]:,} rows and {longest!r} has "
-            f"{lengths[longest]:,}",
-            fix="send one value a row in every column",
-        )
-    return found
-
-
-def matrix(signature: Signature, rows: object) -> NDArray[np.float64]:
-    """Return the model's inputs as numbers, shape (rows, inputs).
-
-    Categories become their place in the signature, truth values 0 and 1; what is missing, and a
-    level that training never saw, is NaN.
-
-    Raises:
-        InvalidInputError: a column is missing, or holds what is no number; names it.
-    """
-    return matrix_of(signature, checked(signature, columns_of(rows)))
-
-
-def matrix_of(signature: Signature, columns: Columns) -> NDArray[np.float64]:
-    """Return checked input columns as numbers, shape (rows, inputs); as `matrix`.
-
-    Raises:
-        InvalidInputError: an input is an array a row, or holds what is no number; names it.
-    """
-    numbers = [_numbers(field, columns[field.name]) for field in signature.inputs]
-    return np.column_stack(numbers) if numbers else np.empty((0, 0))
-
-
-def _numbers(field: Field, column: NDArray[Any]) -> NDArray[np.float64]:
-    if field.shape:
-        raise InvalidInputError(
-            f"input {field.name!r} is an array a row, and this model takes single numbers",
-            fix="give the model one column a number, or store it in a format that takes arrays",
-        )
-    if field.categories is not None:
-        return _codes(field.categories, column)
-    if column.dtype == np.float64:
-        return column
-    try:
-        if column.dtype == object:
-            return np.array([_number(value) for value in column], dtype=np.float64)
-        return column.astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError):
-        raise InvalidInputError(
-            f"column {field.name!r} takes {field.datatype}, and holds what is no number",
-            fix="send numbers, or null where the value is missing",
-        ) from None
-
-
-def _number(value: Any) -> float:  # noqa: ANN401 - a cell of an array of objects
-    """Return a number, NaN for None; text that looks like a number is none."""
-    if isinstance(value, str | bytes):
-        raise TypeError(value)
-    return np.nan if value is None else float(value)
-
-
-def _codes(categories: tuple[str, ...], column: NDArray[Any]) -> NDArray[np.float64]:
-    place: dict[str | None, float] = {level: float(code) for code, level in enumerate(categories)}
-    return np.array([place.get(_text(value), np.nan) for value in column], dtype=np.float64)
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return None if value is None else str(value)
-
-
-def _array(column: pl.Series) -> NDArray[Any]:
-    import polars as pl  # noqa: PLC0415 - as above
-
-    if column.dtype == pl.Boolean or column.dtype.is_numeric():
-        return column.cast(pl.Float64).to_numpy() if column.null_count() else column.to_numpy()
-    if isinstance(column.dtype, pl.Datetime):
-        return column.dt.timestamp("us").to_numpy()
-    if column.dtype.is_temporal():  # days of dates, else as Polars counts them
-        return column.to_physical().to_numpy()
-    if column.dtype in {pl.Categorical, pl.Enum}:
-        column = column.cast(pl.String)
-    return np.array(column.to_list(), dtype=object)
+        for name, column in columns_of(dict(outputs)).items()
+    )
 
 
 def _field(column: pl.Series, *, with_categories: bool) -> Field:
-    import polars as pl  # noqa: PLC0415 - as above
+    import polars as pl  # noqa: PLC0415 - heavy
 
+    if isinstance(column.dtype, pl.List | pl.Array) or column.dtype == pl.Binary:
+        (array,) = columns_of(column.to_frame()).values()
+        return _field_of_array(column.name, array, with_categories=with_categories)
     kinds: list[tuple[bool, Datatype]] = [
         (column.dtype == pl.Boolean, "BOOL"),
         (column.dtype.is_integer() or column.dtype.is_temporal(), "INT64"),
@@ -193,18 +109,99 @@ def _field(column: pl.Series, *, with_categories: bool) -> Field:
     ]
     datatype = next((name for fits, name in kinds if fits), None)
     if datatype is None:
-        raise InvalidInputError(
-            f"column {column.name!r} is {column.dtype}; a request carries numbers, truth values, "
-            "times and text",
-            fix="cast it before the model is trained",
-        )
+        raise _unfit(column.name, str(column.dtype))
     categories = None
     if datatype == "BYTES" and with_categories:
-        categories = tuple(column.cast(pl.String).drop_nulls().unique().sort().to_list())
-        if len(categories) > MOST_CATEGORIES:
-            raise InvalidInputError(
-                f"column {column.name!r} has {len(categories):,} levels; at most "
-                f"{MOST_CATEGORIES:,} can be categories",
-                fix="leave it out of the inputs, or encode it as numbers",
-            )
+        categories = _levels(column.name, column.cast(pl.String).drop_nulls().unique().to_list())
     return Field(name=column.name, datatype=datatype, categories=categories)
+
+
+def _field_of_array(name: str, column: NDArray[Any], *, with_categories: bool) -> Field:
+    if column.dtype.kind != "O":
+        shape = column.shape[1:]
+        exact = _DATATYPES.get(column.dtype.newbyteorder("<").str)
+        if exact is None:
+            raise _unfit(name, column.dtype.name)
+        wide: dict[str, Datatype] = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}
+        return Field(
+            name=name, datatype=exact if shape else wide[column.dtype.kind], shape=shape
+        )  # fmt: skip
+    if column.ndim > 1 and not any(isinstance(item, dict) for item in column.flat):
+        return Field(name=name, datatype="BYTES", shape=column.shape[1:])
+    values = [value for value in column if value is not None]
+    return _field_of_objects(name, values, with_categories=with_categories)
+
+
+def _field_of_objects(name: str, values: Sequence[Any], *, with_categories: bool) -> Field:
+    """Return the field of values of which each is an object; None is none of them."""
+    types = {type(value) for value in values}
+    if not values or types <= {int, float, bool}:
+        number: Datatype = (
+            "BOOL" if types == {bool} else "INT64" if types == {int} else "FP64"
+        )  # fmt: skip
+        return Field(name=name, datatype=number)
+    if types <= {str}:
+        return Field(
+            name=name, datatype="BYTES",
+            categories=_levels(name, list(set(values))) if with_categories else None,
+        )  # fmt: skip
+    if types == {bytes}:
+        return Field(name=name, datatype="BYTES", is_binary=True)
+    if types == {dict}:
+        return Field(name=name, datatype="BYTES", fields=_members(values))
+    arrays = [np.asarray(value) for value in values]
+    elements = [item for array in arrays for item in array.flat]
+    if any(isinstance(item, dict) for item in elements):
+        return Field(name=name, datatype="BYTES", shape=(-1,), fields=_members(elements))
+    return _field_of_ragged(name, arrays)
+
+
+def _field_of_ragged(name: str, arrays: Sequence[NDArray[Any]]) -> Field:
+    if len({array.ndim for array in arrays}) > 1 or arrays[0].ndim == 0:
+        raise _unfit(name, "values of several kinds")
+    shape = tuple(
+        lengths.pop() if len(lengths := {array.shape[axis] for array in arrays}) == 1 else -1
+        for axis in range(arrays[0].ndim)
+    )
+    kinds = {array.dtype for array in arrays if array.size}
+    widest = np.result_type(*kinds) if kinds else np.dtype(np.float64)
+    if widest.kind in "OUS":
+        return Field(name=name, datatype="BYTES", shape=shape)
+    exact = _DATATYPES.get(widest.newbyteorder("<").str)
+    if exact is None:
+        raise _unfit(name, widest.name)
+    return Field(name=name, datatype=exact, shape=shape)
+
+
+def _members(records: Sequence[Any]) -> tuple[Field, ...]:
+    names = dict.fromkeys(key for record in records for key in record)
+    return tuple(
+        _field_of_objects(
+            str(key), [v for r in records if (v := r.get(key)) is not None], with_categories=False
+        )
+        for key in names
+    )
+
+
+def _levels(name: str, levels: list[str]) -> tuple[str, ...]:
+    if len(levels) > MOST_CATEGORIES:
+        raise InvalidInputError(
+            f"column {name!r} has {len(levels):,} levels; at most {MOST_CATEGORIES:,} can be "
+            "categories",
+            fix=f"is it text that the model reads: infer_signature(..., text=[{name!r}]); else "
+            "leave it out of the inputs, or encode it as numbers",
+        )
+    return tuple(sorted(levels))
+
+
+def _unfit(name: str, type_: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"column {name!r} is {type_}; a request carries numbers, truth values, times, text, bytes, "
+        "and arrays, records and lists of records of them",
+        fix="cast it before the model is trained",
+    )
+
+
+_DATATYPES: dict[str, Datatype] = {
+    NUMPY_TYPES[name]: name for name in get_args(Datatype) if name != "BYTES"
+}
