@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.core.errors import UsageError
+from tidemill.practices.pipelines.effects import CandidatePointer
 from tidemill.practices.pipelines.outputs import Output
 from tidemill.practices.pipelines.plan import required_plan
 from tidemill.practices.pipelines.registration import Candidate
@@ -15,10 +16,11 @@ def candidate(
     report: object = None,
     sample: object = None,
     training_set: object = None,
-) -> None:
+) -> str:
     """Register a model when the pipeline ends well: `model:NAME` gets its next number.
 
-    A run in which everything was known already registers nothing new.
+    A run in which everything was known already registers nothing new. Returns a pointer at the
+    version that it will be, for operations that the pipeline calls after it: `tm.deploy(...)`.
 
     Args:
         name: the model's name.
@@ -41,4 +43,6 @@ def candidate(
                 f"{role} of candidate {name!r} is a {type(output).__name__}",
                 fix="pass what a step returned in this pipeline",
             )
-    plan.candidates.append(Candidate(name, outputs.pop("model"), outputs))
+    made = Candidate(name, outputs.pop("model"), outputs)
+    plan.candidates.append(made)
+    return CandidatePointer(made)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidemill.lineage.writing import RunDraft
     from tidemill.ports.executor import Value
     from tidemill.practices.pipelines.declare import Step
+    from tidemill.practices.pipelines.effects import Effect
     from tidemill.practices.pipelines.registration import Candidate
     from tidemill.practices.pipelines.schedule import Schedule
 
@@ -48,6 +49,7 @@ class Plan:
         self.record, self.schedule, self.at, self._is_dry = record, schedule, at, is_dry
         self.inputs: list[Output] = []
         self.candidates: list[Candidate] = []
+        self.effects: list[Effect] = []
         self._pumped = record.ports.clock.monotonic_s()
 
     def call(
