@@ -22,10 +22,11 @@ NAMES: Mapping[str, str] = {
     "share": f"{_PRACTICES}.features.declare",
     "training_set": f"{_PRACTICES}.features.training_set",
     "evaluate": f"{_PRACTICES}.monitoring.evaluation",
+    "predict": f"{_PRACTICES}.delivery.prediction_step",
     "business_figure": f"{_PRACTICES}.monitoring.business",
     "Model": f"{_PRACTICES}.versioning.model",
     "infer_signature": f"{_PRACTICES}.versioning.signatures",
-    "matrix": f"{_PRACTICES}.versioning.signatures",
+    "matrix": f"{_PRACTICES}.versioning.columns",
     "Signature": "tidemill.core.signature",
     "Field": "tidemill.core.signature",
     "Task": "tidemill.core.task",
@@ -45,6 +46,10 @@ NAMES: Mapping[str, str] = {
     "CancelledError": "tidemill.core.errors",
     "Project": "tidemill.client.project",
     "open_project": "tidemill.app.python",
+    "run": "tidemill.app.python",
+    "LiveRun": "tidemill.client.live_run",
+    "current_run": "tidemill.client.live_run",
+    "autolog": "tidemill.client.autolog",
 }
 ALIASES: Mapping[str, str] = {"open": "open_project"}
 """Names that are spelled differently in their module."""

@@ -26,12 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(typed, open_for)
 
 
-def open_for(folder: str | None, tell: Tell, *, needs_project: bool) -> tuple[Record, RoleOf]:
+def open_for(
+    folder: str | None, tell: Tell, *, needs_project: bool, begins: bool = False
+) -> tuple[Record, RoleOf]:
     """Return the record that a command works on, and who may do what in it."""
     from tidemill.app.places import open_record, role_of  # noqa: PLC0415 - not for --help
 
     start = Path(folder) if folder else None
-    return open_record(start, tell=tell, needs_project=needs_project), role_of
+    record = open_record(start, tell=tell, needs_project=needs_project, begins=begins)
+    return record, role_of
 
 
 if __name__ == "__main__":

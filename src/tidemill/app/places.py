@@ -110,7 +110,7 @@ class Embedded:
         return Places(
             clock=self.clock, ledger=self.ledger, objects=self.objects, sources=self.sources,
             stream=self.stream, online=self.online, executor=self.executor, target=self.target,
-            workspace=self.workspace, notifier=self.notifier, environments=self.environments,
+            workspace=self.workspace, in_process=self.in_process, notifier=self.notifier, environments=self.environments,
         )  # fmt: skip
 
     def clock(self) -> Clock:
@@ -162,6 +162,16 @@ class Embedded:
             workers=self._settings.whole("run.workers"),
             folder=self._folder,
         )
+
+    def in_process(self) -> Executor:
+        """Open this process as a place for steps."""
+        from tidemill.adapters.local.executor.in_process import InProcessExecutor  # noqa: PLC0415
+        from tidemill.app.step_worker import runner_of  # noqa: PLC0415
+
+        runner = runner_of(
+            self._folder, self._path("project.code"), self._path("record.objects"), is_own=False
+        )
+        return InProcessExecutor(runner.run)
 
     def target(self) -> Target:
         """Open the services of this machine."""

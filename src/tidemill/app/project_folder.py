@@ -1,21 +1,24 @@
-"""Where a project is, what its `tidemill.toml` says, and who acts in it."""
+"""Where a project is or begins, what its `tidemill.toml` says, and who acts in it."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidemill.core.actor import Actor
-from tidemill.core.errors import InvalidInputError, NotFoundError, UnavailableError
+from tidemill.core.errors import InvalidInputError, NotFoundError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 FILE = "tidemill.toml"
 STATE = ".tidemill"
@@ -30,7 +33,7 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_project(start: Path) -> Path:
-    """Return the nearest folder at or above `start` that has a `tidemill.toml`.
+    """Return the nearest folder at or above `start` that has a `tidemill.toml`, or a record.
 
     Raises:
         NotFoundError: there is none, or no such folder.
@@ -39,12 +42,38 @@ def find_project(start: Path) -> Path:
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {start}", fix="give -C a folder that exists")
     for candidate in (folder, *folder.parents):
-        if (candidate / FILE).is_file():
+        if (candidate / FILE).is_file() or (candidate / STATE).is_dir():
             return candidate
     raise NotFoundError(
         f"{folder.name or folder} is not in a tidemill project: no {FILE} here or above",
         fix="tidemill init .   (or go into a project, or give -C DIR)",
     )
+
+
+def begin_project(start: Path, say: Callable[[str], None]) -> Path:
+    """Return the project at or above a folder; where there is none, the folder becomes one.
+
+    Nothing but `.tidemill` is made, and `say` is told so, once.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        UsageError: the folder holds everything (`/`, a home, the one for temporary files).
+        UnavailableError: it cannot be written.
+    """
+    with contextlib.suppress(NotFoundError):
+        return find_project(start)
+    folder = start.resolve()
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {start}", fix="give a folder that exists")
+    home = Path.home().resolve()
+    if folder in {home, *home.parents, Path(tempfile.gettempdir()).resolve()}:
+        raise UsageError(
+            f"no record is begun in {folder}: everything below it would belong to one project",
+            fix="go into a folder of its own: mkdir try && cd try   (or tidemill init NAME)",
+        )
+    state_folder(folder)
+    say(f"tidemill: {folder / STATE} keeps the record of project {project_name(folder)} from now on")
+    return folder
 
 
 def read_project_file(folder: Path) -> ProjectFile:

@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill._names import ALIASES, NAMES
-from tidemill.app.places import open_record, role_of
-from tidemill.app.project_folder import find_project
+from tidemill.app.places import open_record, role_of, say
+from tidemill.app.project_folder import begin_project, find_project
 from tidemill.client.project import Project, described
+from tidemill.dispatch.call import call
+from tidemill.dispatch.parameters import with_times
 from tidemill.dispatch.registry import offers, operation_named
 from tidemill.lineage.suggestions import closest
+from tidemill.practices.pipelines.outputs import active_plan
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    from tidemill.lineage.record import Tell
+    from tidemill.client.live_run import LiveRun
+    from tidemill.core.operation import Operation
+    from tidemill.lineage.record import Record, Tell
 
 _OPEN: dict[Path, Project] = {}
 
@@ -36,9 +42,41 @@ def open_project(
     return Project(open_record(Path(path) if path is not None else None, tell=tell), role_of)
 
 
-def project_here() -> Project:
-    """Return the project of the working directory, opened once and closed at exit."""
-    folder = find_project(Path.cwd())
+def run(
+    name: str = "",
+    *,
+    because: str = "",
+    at: datetime | None = None,
+    parent: str | None = None,
+    **parameters: object,
+) -> LiveRun:
+    """Return a run by hand of the project of the working directory; see `LiveRun`.
+
+        with tm.run("try", trees=200) as run:
+            run.figure("loss", 0.31, step=1)
+
+    In a folder without a project one begins there, and is said to.
+
+    Args:
+        name: what it is called; default: the notebook's or the script's name.
+        because: why it is run.
+        at: effective time; default: now.
+        parent: the run that it belongs to; default: the one that is open around it.
+        parameters: its parameters.
+    """
+    project = project_here(begins=True)
+    return project.run(name, because=because, at=at, parent=parent, **parameters)
+
+
+def project_here(*, begins: bool = False) -> Project:
+    """Return the project of the working directory, opened once and closed at exit.
+
+    Raises:
+        NotFoundError: there is none (with `begins`, one begins).
+        UsageError: none begins here: the folder holds everything.
+    """
+    here = Path.cwd()
+    folder = begin_project(here, say) if begins else find_project(here)
     if folder not in _OPEN:
         _OPEN[folder] = open_project(folder)
         atexit.register(_OPEN[folder].close)
@@ -58,7 +96,27 @@ def operation_here(name: str) -> Callable[..., Any]:
         message = f"module 'tidemill' has no attribute {name!r}{hint}"
         raise AttributeError(message, name=name)
 
-    def function(*arguments: object, **options: object) -> object:
-        return getattr(project_here(), name)(*arguments, **options)
+    operation = operation_named(name)
 
-    return described(function, operation_named(name).function)
+    def function(*arguments: object, **options: object) -> object:
+        if active_plan.get() is not None:
+            planned = _planned(operation, arguments, options)
+            if planned is not None:
+                return planned
+        return getattr(project_here(begins=operation.begins), name)(*arguments, **options)
+
+    return described(function, operation.function)
+
+
+def _planned(
+    operation: Operation, arguments: tuple[object, ...], options: Mapping[str, object]
+) -> object:
+    """Return the outcome to come of an operation that is a step of the pipeline that is running."""
+    from tidemill.practices.pipelines.effects import planned_effect  # noqa: PLC0415 - in pipelines only
+
+    def perform(
+        record: Record, wanted: Operation, args: tuple[object, ...], given: Mapping[str, object]
+    ) -> object:
+        return call(record, wanted, args, with_times(wanted, given), role_of=role_of)
+
+    return planned_effect(operation, perform, arguments, options)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.runtime.step_runner import StepRunner
+
 
 def worker_command(folder: Path, code: Path, objects: Path) -> tuple[str, ...]:
     """Return the command that starts a worker of a project.
@@ -43,6 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def runner_of(folder: Path, code: Path, objects: Path, *, is_own: bool = True) -> StepRunner:
+    """Return what runs the steps of a project; `is_own`: in a process for nothing else."""
+    from tidemill.adapters.installed import editable_folders  # noqa: PLC0415 - after the guard
+    from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415
+    from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
+    from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
+    from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
+    from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
+
+    sources = LocalWorkspace(folder, code).sources()
+    identity = identity_of_sources(folder, sources)
+    outside = OutsideModules(sources, editable_folders())
+    return StepRunner(LocalObjectStore(objects), identity, code, outside, is_own=is_own)
+
+
 def _guard(lifeline: int) -> int:
     """Start the guard: it waits for the end of the lifeline and kills the group, itself too."""
     guard = os.fork()
@@ -59,12 +76,6 @@ def _guard(lifeline: int) -> int:
 
 
 def _serve(folder: Path, code: Path, objects: Path, channel: socket.socket) -> None:
-    from tidemill.adapters.installed import editable_folders  # noqa: PLC0415
-    from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415 - after the guard
-    from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
-    from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
-    from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
-    from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
     from tidemill.wire.step_protocol import (  # noqa: PLC0415
         FrameReader,
         decode_order,
@@ -72,10 +83,7 @@ def _serve(folder: Path, code: Path, objects: Path, channel: socket.socket) -> N
         output_mark,
     )
 
-    sources = LocalWorkspace(folder, code).sources()
-    identity = identity_of_sources(folder, sources)
-    outside = OutsideModules(sources, editable_folders())
-    runner = StepRunner(LocalObjectStore(objects), identity, code, outside)
+    runner = runner_of(folder, code, objects)
     reader = FrameReader()
     while data := channel.recv(1 << 20):
         for body in reader.feed(data):

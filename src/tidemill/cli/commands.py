@@ -145,9 +145,11 @@ class OperationCommand(click.Command):
         values |= {one.name: self._free for one in self._takes if one.form == "rest"}
         arguments, options = bind(self._operation, values)
         folder = ctx.params["own_folder"] or ctx.find_root().params["folder"]
+        operation = self._operation
         record, role_of = self._opener(
-            folder, self._answers.tell, needs_project=self._operation.needs_project
-        )
+            folder, self._answers.tell, needs_project=operation.needs_project,
+            begins=operation.begins,
+        )  # fmt: skip
         try:
             result = call(record, self._operation, arguments, options, role_of=role_of)
         finally:

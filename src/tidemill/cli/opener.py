@@ -13,7 +13,10 @@ class Opener(Protocol):
     """Opens the record that a command works on; the composition root brings it."""
 
     def __call__(
-        self, folder: str | None, tell: Tell, *, needs_project: bool
+        self, folder: str | None, tell: Tell, *, needs_project: bool, begins: bool = False
     ) -> tuple[Record, RoleOf]:
-        """Return the record at or above a folder, and who may do what in it."""
+        """Return the record at or above a folder, and who may do what in it.
+
+        With `begins` a folder without a project becomes one.
+        """
         ...

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
+from tidemill.client.drawable import drawable
 from tidemill.client.methods import Methods
 from tidemill.core.errors import UsageError
-from tidemill.dispatch.call import call, local_role
+from tidemill.core.operation import Operation
+from tidemill.dispatch.call import authorise, call, local_role
 from tidemill.dispatch.parameters import with_times
 from tidemill.dispatch.registry import offers, operation_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
+    from tidemill.client.live_run import LiveRun
     from tidemill.dispatch.call import RoleOf
     from tidemill.lineage.record import Record
 
@@ -70,6 +75,40 @@ class Project(Methods):
     def __repr__(self) -> str:
         return f"project {self.name} in {self._record.ports.workspace.root}"
 
+    def _repr_html_(self) -> str:
+        from tidemill.client.html_parts import card, heading  # noqa: PLC0415 - notebooks only
+
+        return card(f"project {self.name}", heading(str(self._record.ports.workspace.root)))
+
+    def run(
+        self,
+        name: str = "",
+        *,
+        because: str = "",
+        at: datetime | None = None,
+        parent: str | None = None,
+        **parameters: object,
+    ) -> LiveRun:
+        """Return a run by hand, to be used as `with project.run("try", trees=200) as run:`.
+
+        Args:
+            name: what it is called; default: the notebook's or the script's name.
+            because: why it is run.
+            at: effective time; default: now.
+            parent: the run that it belongs to; default: the one that is open around it.
+            parameters: its parameters.
+
+        Raises:
+            NotAllowedError: the actor may not write here.
+        """
+        from tidemill.client.live_run import LiveRun  # noqa: PLC0415 - not on every start
+
+        asked = Operation(function=LiveRun.start, command=("run",), role="contributor")
+        authorise(self._record, asked, self._role_of(self._record))
+        return LiveRun(
+            self._record, name, because=because, at=at, parent=parent, parameters=parameters
+        )
+
     def operation(self, name: str) -> Callable[..., Any]:
         """Return an operation by its name, bound to this record and authorised when called.
 
@@ -80,7 +119,8 @@ class Project(Methods):
 
         def method(*arguments: object, **options: object) -> object:
             given = with_times(found, options)
-            return call(self._record, found, arguments, given, role_of=self._role_of)
+            answer = call(self._record, found, arguments, given, role_of=self._role_of)
+            return drawable(answer) if "IPython" in sys.modules else answer
 
         return described(method, found.function)
 

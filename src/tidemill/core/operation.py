@@ -31,6 +31,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that other code gives; people can, but help and pages do not tell of them."""
     needs_project: bool = True
     """False: it also works in a folder that is no project yet (`init`)."""
+    begins: bool = False
+    """True: in a folder without a project it begins one; nothing else need be set up."""
 
     @property
     def name(self) -> str:

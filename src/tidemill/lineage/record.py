@@ -43,6 +43,8 @@ class Places:
     workspace: Callable[[], Workspace]
     notifier: Callable[[], Notifier]
     environments: Callable[[], Environments]
+    in_process: Callable[[], Executor] | None = None
+    """None: where steps run that somebody debugs is where they always run."""
 
 
 class Ports:
@@ -85,6 +87,11 @@ class Ports:
     def executor(self) -> Executor:
         """Where steps run."""
         return self._places.executor()
+
+    @cached_property
+    def in_process(self) -> Executor:
+        """Where steps run that somebody debugs: in this process."""
+        return (self._places.in_process or self._places.executor)()
 
     @cached_property
     def target(self) -> Target:

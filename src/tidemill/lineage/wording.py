@@ -98,6 +98,8 @@ def note_text(note: Note) -> str:
     version = f" on version {number}" if at and number.isdigit() else ""
     if word == "approval":
         return f"approves @{which.partition(':')[0]}{version}"
+    if word in {"tag", "parameter"} and which:
+        return f"{word} {which}"
     said = {"comment": "comments", "output": "wrote"}.get(word, word.replace("_", " "))
     return f"{said}{version}"
 

@@ -27,6 +27,14 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     summary: Mapping[str, str | int | float | bool | None] = {}
 
 
+class SourcePiece(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement of a notebook or script: where it stands, its first line there, its text."""
+
+    label: str
+    line: int
+    text: str
+
+
 class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     """One call of one step. No pickled functions: the worker imports `module:qualname`."""
 
@@ -43,6 +51,8 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     code: str
     """Digest of the project's code as planned; a worker that finds other code refuses."""
+    source: tuple[SourcePiece, ...] = ()
+    """What defines a step that lies in no module of the project, in the order to execute it."""
 
 
 class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):

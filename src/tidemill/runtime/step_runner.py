@@ -6,6 +6,7 @@ ends with one outcome, or with the death of this process, which the executor not
 
 from __future__ import annotations
 
+import bdb
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -28,6 +29,7 @@ from tidemill.practices.pipelines.declare import Step, annotations_of
 from tidemill.practices.pipelines.figures import active_figures
 from tidemill.practices.pipelines.outputs import active_step
 from tidemill.practices.pipelines.spelling import read
+from tidemill.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,12 +47,24 @@ class StepRunner:
     """Runs orders of one project, one after the other."""
 
     def __init__(
-        self, objects: ObjectStore, code: str, folder: Path, outside: OutsideModules
+        self,
+        objects: ObjectStore,
+        code: str,
+        folder: Path,
+        outside: OutsideModules,
+        *,
+        is_own: bool = True,
     ) -> None:
-        """`code` is the identity of the project's code as this process found it."""
+        """`code` is the identity of the project's code as this process found it.
+
+        Where the process is not our own but somebody's who debugs, Ctrl-C and the end of the
+        debugger are raised, and random numbers go on afterwards as if no step had run.
+        """
+        self._is_own = is_own
         self._objects, self._code, self._folder = objects, code, folder
         self._outside = outside
         self._steps: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._sessions = Sessions()
         self._seeds = _SeedNumpy()
         sys.meta_path.insert(0, self._seeds)
 
@@ -66,6 +80,8 @@ class StepRunner:
             _forget_peak()
             values = self._call(function, order, figures)
         except BaseException as raised:  # noqa: BLE001 - the outermost loop of the worker
+            if not self._is_own and isinstance(raised, KeyboardInterrupt | bdb.BdbQuit):
+                raise KeyboardInterrupt from raised
             error, where = _told(raised), self._where(raised)
             self._trace(raised)
         return StepOutcome(
@@ -81,6 +97,7 @@ class StepRunner:
         figures: list[tuple[str, float, int]],
     ) -> tuple[Value, ...]:
         arguments = self._arguments(function, order)
+        before = None if self._is_own else _random_states()
         self._seed(order.seed)
         of_figures, of_step = active_figures.set(figures), active_step.set(order.qualname)
         try:
@@ -88,6 +105,8 @@ class StepRunner:
         finally:
             active_figures.reset(of_figures)
             active_step.reset(of_step)
+            if before is not None:
+                _set_random_states(before)
         parts = _parts(order, result)
         _require_declared(order, annotations_of(function).get("return"), parts)
         return tuple(
@@ -101,11 +120,10 @@ class StepRunner:
                 "the project's code changed after this step was planned", fix="run it again"
             )
         module, qualname = order.module, order.qualname
+        if order.source:
+            return _function(self._sessions.module(order.source), qualname)
         if (module, qualname) not in self._steps:
-            found: Any = importlib.import_module(module)
-            for part in qualname.split("."):
-                found = getattr(found, part)
-            self._steps[module, qualname] = found.function if isinstance(found, Step) else found
+            self._steps[module, qualname] = _function(importlib.import_module(module), qualname)
         return self._steps[module, qualname]
 
     def _arguments(
@@ -150,8 +168,11 @@ class StepRunner:
         return [
             frame
             for frame in traceback.extract_tb(raised.__traceback__)
-            if Path(frame.filename).is_relative_to(self._folder)
-            and "site-packages" not in Path(frame.filename).parts
+            if frame.filename in self._sessions.labels
+            or (
+                Path(frame.filename).is_relative_to(self._folder)
+                and "site-packages" not in Path(frame.filename).parts
+            )
         ]
 
 
@@ -176,6 +197,24 @@ class _SeedNumpy(importlib.abc.MetaPathFinder):
 
         spec.loader.exec_module = seeded  # type: ignore[method-assign]
         return spec
+
+
+def _random_states() -> tuple[Any, Any]:
+    loaded = sys.modules.get("numpy.random")
+    return random.getstate(), loaded.get_state() if loaded is not None else None
+
+
+def _set_random_states(states: tuple[Any, Any]) -> None:
+    random.setstate(states[0])
+    if states[1] is not None:
+        sys.modules["numpy.random"].set_state(states[1])
+
+
+def _function(module: ModuleType, qualname: str) -> Callable[..., Any]:
+    found: Any = module
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found.function if isinstance(found, Step) else found  # type: ignore[no-any-return]
 
 
 def _parts(order: StepOrder, result: object) -> list[tuple[str, object]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.lineage.suggestions import closest
+from tidemill.practices.infrastructure.session import session_module, session_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IMPORTS_US = re.compile(rb"^\s*(?:import|from)\s+tidemill\b", re.MULTILINE)
+_RUNS_US = re.compile(
+    rb"^(?:with\s+)?(?:\w+\s*=\s*)?(?:tm|tidemill)\."
+    rb"(?:run|autolog|open|run_pipeline|add_data|add_model|deploy|promote)\(",
+    re.MULTILINE,
+)
+"""The top level of a script: it does something, so importing it for what it declares would too."""
 _LOADED: dict[Path, tuple[ModuleType, ...]] = {}
 
 
@@ -56,9 +63,10 @@ def declared(
             have one name.
     """
     found: dict[str, object] = {}
-    for module in project_modules(record):
+    session = session_module()
+    for module in (*project_modules(record), *([session] if session else [])):
         for variable, value in vars(module).items():
-            if variable.startswith("__") or not _is_declared(value, type_, of_class=class_objects):
+            if variable.startswith("__" if module is not session else "_") or not _is_declared(value, type_, of_class=class_objects):
                 continue
             name = _name_of(value, variable)
             if found.setdefault(name, value) is not value:
@@ -72,8 +80,9 @@ def declared(
 def project_modules(record: Record) -> tuple[ModuleType, ...]:
     """Return the project's modules, imported once a process.
 
-    They are the `*.py` files of the code folder that import tidemill, without tests; the setting
-    `project.modules` names them instead. Raises as `declared`.
+    They are the `*.py` files of the code folder that import tidemill, without tests and without
+    scripts, whose top level runs something of tidemill; the setting `project.modules` names them
+    instead. Raises as `declared`.
     """
     folder = code_folder(record)
     if folder not in _LOADED:
@@ -139,9 +148,13 @@ def load_object(path: str, folder: Path) -> object:
 
 
 def _own_modules(folder: Path) -> Iterator[str]:
+    running = session_script()
     for path in sorted(folder.glob("*.py")):
         is_test = path.name.startswith("test_") or path.name == "conftest.py"
-        if not is_test and path.stem.isidentifier() and _IMPORTS_US.search(path.read_bytes()):
+        if is_test or not path.stem.isidentifier() or path.resolve() == running:
+            continue
+        source = path.read_bytes()
+        if _IMPORTS_US.search(source) and not _RUNS_US.search(source):
             yield path.stem
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.core.artifact import Artifact
-from tidemill.core.digest import Digest, digest_of
+from tidemill.core.digest import Digest, TreeEntry, digest_of
 from tidemill.core.facts import ArtifactMade
 from tidemill.lineage.artifacts import put_entries, put_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
@@ -36,13 +38,20 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
         run.needs(*self.objects)
 
 
-def capture(record: Record, environment: EnvironmentCapture | None = None) -> Captured:
+def capture(
+    record: Record,
+    environment: EnvironmentCapture | None = None,
+    *,
+    session: Mapping[str, bytes] | None = None,
+) -> Captured:
     """Store code, environment and machine where they are not stored yet, and return them.
+
+    `session` is source that lies in no file of the project: cells, a script from elsewhere.
 
     Raises:
         InvalidInputError: the code holds a file that is too big or looks like a secret.
     """
-    code, objects = _capture_code(record)
+    code, objects = _capture_code(record, session or {})
     found = environment or record.ports.workspace.environment()
     lock = short_digest(found.lock)
     return Captured(
@@ -64,14 +73,23 @@ def short_digest(lock: bytes) -> str:
     return digest_of(lock)[:15] if lock else ""
 
 
-def _capture_code(record: Record) -> tuple[Artifact, tuple[Digest, ...]]:
+def _capture_code(
+    record: Record, session: Mapping[str, bytes]
+) -> tuple[Artifact, tuple[Digest, ...]]:
     found = record.ports.workspace.code()
-    digests = tuple(dict.fromkeys(entry.digest for entry, _ in found.files))
+    known = {entry.path for entry, _ in found.files}
+    beside = {path: source for path, source in session.items() if path not in known}
+    stored_beside = record.ports.objects.put_many([source] for source in beside.values())
+    digests = tuple(dict.fromkeys([*(entry.digest for entry, _ in found.files), *stored_beside]))
     stored = record.ports.objects.has(digests)
     missing = {entry.digest: path for entry, path in found.files if entry.digest not in stored}
     if missing:
         record.ports.objects.put_many([path.read_bytes()] for path in missing.values())
     entries = [entry for entry, _ in found.files]
+    entries += [
+        TreeEntry(path=path, digest=digest, size_bytes=len(source))
+        for (path, source), digest in zip(beside.items(), stored_beside, strict=True)
+    ]
     summary: dict[str, Scalar] = {
         "files": len(entries),
         "commit": found.commit,

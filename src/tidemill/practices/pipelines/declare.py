@@ -93,15 +93,15 @@ class Step(Generic[P, R]):
         return dict(bound.arguments)
 
     def require_findable(self) -> None:
-        """Raise unless a worker can import the step by its name.
+        """Raise unless a worker can find the step by its name.
 
         Raises:
-            InvalidInputError: it was made in a function, a notebook or a script.
+            InvalidInputError: it was made inside a function.
         """
-        if self.module == "__main__" or "<" in self.qualname:
+        if "<" in self.qualname:
             raise InvalidInputError(
                 f"step {self.qualname} of {self.module} cannot be found by a worker process",
-                fix="define it at the top of a module of the project",
+                fix="define it at the top of a module, a script or a notebook's cell",
             )
 
 

@@ -1,8 +1,12 @@
-"""Figures from inside a step or a pipeline: losses, scores, anything to be drawn later."""
+"""Figures from inside a step, a pipeline or a run by hand: losses, scores, anything drawn later."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, SupportsFloat
+
+if TYPE_CHECKING:
+    from tidemill.core.run import RunId
 
 active_figures: ContextVar[list[tuple[str, float, int]] | None] = ContextVar(
     "active_figures", default=None
@@ -10,8 +14,22 @@ active_figures: ContextVar[list[tuple[str, float, int]] | None] = ContextVar(
 """Where figures of the step or pipeline that is running go; None: nowhere."""
 
 
-def figure(name: str, value: float, *, step: int = 0) -> None:
-    """Record a figure on the run of the step (or pipeline) that calls this.
+class OpenRun(Protocol):
+    """A run by hand that is open."""
+
+    id: RunId
+
+    def figure(self, name: str, value: SupportsFloat, step: int = 0) -> None:
+        """Take a figure."""
+        ...
+
+
+open_runs: list[OpenRun] = []
+"""Runs by hand that are open in this process, the innermost last."""
+
+
+def figure(name: str, value: SupportsFloat, *, step: int = 0) -> None:
+    """Record a figure on the run of the step, pipeline or `tm.run` block that calls this.
 
     Outside any run, in a unit test say, it does nothing.
 
@@ -23,3 +41,5 @@ def figure(name: str, value: float, *, step: int = 0) -> None:
     figures = active_figures.get()
     if figures is not None:
         figures.append((name, float(value), step))
+    elif open_runs:
+        open_runs[-1].figure(name, value, step)

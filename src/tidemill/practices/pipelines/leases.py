@@ -49,19 +49,17 @@ def run_lease(run: str) -> str:
     return f"run:{run}"
 
 
-def seal_lost_runs(record: Record, name: str) -> int:
-    """Seal open runs of a pipeline whose process has died as `lost`; return how many.
+def seal_lost_runs(record: Record, name: str = "", *, kind: str = "pipeline") -> int:
+    """Seal open runs of a kind whose process has died as `lost`; return how many.
 
     An open run holds a lease; whose lease can be had has no living owner.
     """
     ledger = record.ports.ledger
-    query = Query(
-        Run,
-        where=(
-            Where("kind", "=", "pipeline"), Where("name", "=", name),
-            Where("project", "=", record.project), Where("status", "=", "running"),
-        ),
+    where = (
+        Where("kind", "=", kind), Where("project", "=", record.project),
+        Where("status", "=", "running"), *([Where("name", "=", name)] if name else []),
     )  # fmt: skip
+    query = Query(Run, where=where)
     lost = 0
     for run in ledger.find(query):
         if run.owner == ledger.owner():

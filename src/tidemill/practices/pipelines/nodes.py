@@ -13,6 +13,7 @@ from tidemill.ports.executor import StepOrder, Value
 from tidemill.practices.pipelines import memo
 from tidemill.practices.pipelines.outputs import Output
 from tidemill.practices.pipelines.parameters import refuse_secret
+from tidemill.practices.pipelines.session_code import MAIN, session_source, source_identity
 from tidemill.practices.pipelines.spelling import HANDED_ON, Speller, shown
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Node:
 
     def __init__(self, step: Step[..., Any], outputs: tuple[Output, ...]) -> None:
         self.step, self.outputs = step, outputs
+        self.source = session_source(step.function) if step.module == MAIN else ()
         self.arguments: dict[str, object] = {}
         self.params: dict[str, Scalar] = {}
         self.slots: list[Slot] = []
@@ -99,6 +101,8 @@ class Node:
         for slot in self.slots:
             value = slot.value
             slot.spelled[HANDED_ON] = [value.artifact, value.codec]
+        if self.source:
+            code = source_identity(code, self.source)
         options = self.step.options
         self.identity = memo.identity(
             memo.StepIdentity(
@@ -118,6 +122,7 @@ class Node:
             order=str(run), module=step.module, qualname=step.qualname, project=project,
             arguments=self.arguments, outputs=step.outputs, seed=seed_of(step),
             threads=step.options.threads, timeout_s=step.options.timeout_s or timeout_s, code=code,
+            source=self.source,
         )  # fmt: skip
 
     def resolve(self, values: tuple[Value, ...], run: RunId) -> None:

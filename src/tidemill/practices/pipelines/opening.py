@@ -44,6 +44,7 @@ class RunWish(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
     parent: RunId | None = None
     is_plan: bool = False
+    is_in_process: bool = False
 
 
 class Opening:

@@ -18,6 +18,7 @@ from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Version
 from tidemill.lineage.attested import attested
 from tidemill.ports.ledger import ConditionFailedError
+from tidemill.practices.pipelines.effects import perform_effects, planned_lines
 from tidemill.practices.pipelines.figures import active_figures
 from tidemill.practices.pipelines.opening import Opening, RunWish
 from tidemill.practices.pipelines.outputs import active_plan
@@ -47,7 +48,9 @@ def run(
     identities = Identities(
         code=opening.code, environment=opening.environment, project_code=opening.project_code
     )
-    schedule = Schedule(record, identities, opening.begin, opening.renewal)
+    schedule = Schedule(
+        record, identities, opening.begin, opening.renewal, is_in_process=wish.is_in_process
+    )
     plan = Plan(record, schedule, opening.at, is_dry=wish.is_plan)
     figures: Figures = []
     if wish.is_plan:
@@ -59,8 +62,9 @@ def run(
         _raise_failure(schedule)
         run_id, versions, is_reused = _seal(record, opening, plan, figures)
     opening.close()
+    done = perform_effects(plan, run_id, versions, at_given=wish.at is not None)
     return PipelineRun(
-        run=run_id, pipeline=pipeline.name, status="done", steps=_lines(schedule),
+        run=run_id, pipeline=pipeline.name, status="done", steps=(*_lines(schedule), *done),
         versions=versions, is_reused=is_reused, seconds=clock.monotonic_s() - start,
     )  # fmt: skip
 
@@ -80,6 +84,7 @@ def _planned(
     ]
     if because:
         lines.append(StepLine(name="…", state="unknown", because=because))
+    lines += planned_lines(plan)
     return PipelineRun(run=None, pipeline=pipeline.name, status="planned", steps=tuple(lines))
 
 

@@ -57,8 +57,11 @@ class Schedule:
         identities: Identities,
         begin: Callable[[], Circumstances],
         renewal: Renewal,
+        *,
+        is_in_process: bool = False,
     ) -> None:
         """`begin` opens the pipeline's run, when the first step must be computed."""
+        self._is_in_process = is_in_process
         self._record, self._begin, self._renewal = record, begin, renewal
         self._identities = identities
         self._shared: Circumstances | None = None
@@ -193,7 +196,8 @@ class Schedule:
             return
         if self._executor is None:
             self._shared = self._begin()
-            self._executor = self._record.ports.executor
+            ports = self._record.ports
+            self._executor = ports.in_process if self._is_in_process else ports.executor
         room = self._executor.capacity() * ORDERS_A_WORKER - len(self._running)
         claimed: list[Node] = []
         while self._ready and len(claimed) < room:

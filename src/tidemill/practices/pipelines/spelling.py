@@ -17,6 +17,7 @@ import base64
 import dataclasses
 import importlib
 import math
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -201,9 +202,11 @@ def type_path(kind: type) -> str:
     """Return a class as `module:qualname`.
 
     Raises:
-        InvalidInputError: no other process could find it (made in a function, or in `__main__`).
+        InvalidInputError: no other process could find it (made in a function).
     """
-    if "<" in kind.__qualname__ or kind.__module__ == "__main__":
+    main = sys.modules.get("__main__") if kind.__module__ == "__main__" else None
+    is_lost = main is not None and getattr(main, kind.__qualname__, None) is not kind
+    if "<" in kind.__qualname__ or is_lost:
         raise InvalidInputError(
             f"the class {kind.__qualname__} of {kind.__module__} cannot be found by a worker",
             fix="define it at the top of a module of the project",
