@@ -5,7 +5,7 @@ An operation is a plain function `f(record, ...) -> result` with typed parameter
 line is its help, its `Args:` are the help of each parameter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -22,6 +22,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """How it is typed: `("data", "add")`, `("promote",)`."""
     role: Role = "reader"
     """The least role that may call it; everything that writes is at least `contributor`."""
+    stricter: Mapping[str, Role] = {}
+    """Parameters that need a higher role where they are given."""
     examples: tuple[str, ...] = ()
     """Whole command lines that work in the flights example."""
     faces: tuple[FaceName, ...] = ("cli", "python", "http")

@@ -43,7 +43,7 @@ def call(
         TidemillError: whatever the operation raises.
     """
     if operation.role != "reader":
-        authorise(record, operation, role_of(record))
+        authorise(record, operation, role_of(record), options or {})
         refuse_secrets(operation, [*arguments, *(options or {}).values()])
     return operation.function(record, *arguments, **(options or {}))
 
@@ -77,15 +77,23 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def authorise(record: Record, operation: Operation, role: Role) -> None:
+def authorise(
+    record: Record,
+    operation: Operation,
+    role: Role,
+    options: Mapping[str, object] | None = None,
+) -> None:
     """Let an actor with a role pass.
 
     Raises:
-        NotAllowedError: the role is less than the operation needs.
+        NotAllowedError: the role is less than the operation needs, with the options given.
     """
-    if ROLES.index(role) < ROLES.index(operation.role):
-        command = " ".join(operation.command)
+    command, needed = " ".join(operation.command), operation.role
+    for name, stricter in operation.stricter.items():
+        if (options or {}).get(name) and ROLES.index(stricter) > ROLES.index(needed):
+            command, needed = f"{command} --{name.replace('_', '-')}", stricter
+    if ROLES.index(role) < ROLES.index(needed):
         raise NotAllowedError(
-            f"{record.actor} is a {role} here; `tidemill {command}` needs a {operation.role}",
-            fix=f"ask an owner of project {record.project} for the role {operation.role}",
+            f"{record.actor} is a {role} here; `tidemill {command}` needs a {needed}",
+            fix=f"ask an owner of project {record.project} for the role {needed}",
         )

@@ -80,7 +80,7 @@ def test_a_damaged_model_made_elsewhere_is_refused_and_this_process_lives(
     text = (tmp_path / "model.txt").read_bytes()
     for damaged in (text[: len(text) // 2], b"tree\n" + bytes(range(256)), b""):
         (tmp_path / "model.txt").write_bytes(damaged)
-        with pytest.raises(CorruptError, match="cannot be loaded"):
+        with pytest.raises(CorruptError, match=r"not a whole|cannot be read|killed"):
             add_model(record, "damaged", str(tmp_path))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.canonical import canonical_json
-from tidemill.core.errors import CorruptError
+from tidemill.core.errors import CorruptError, NotAllowedError
 from tidemill.core.signature import Signature
 from tidemill.core.task import Task
 from tidemill.practices.versioning.formats.registry import format_named, format_of
@@ -69,15 +69,27 @@ class Model:
         (folder / _FILE).write_bytes(canonical_json(card))
 
     @classmethod
-    def load(cls, folder: Path) -> Model:
+    def load(cls, folder: Path, *, allow_code: bool = False) -> Model:
         """Read a model that `save` wrote.
 
+        Args:
+            folder: its files.
+            allow_code: whether code that lies in them may run: they are of the record, or you know
+                where they come from.
+
         Raises:
+            NotAllowedError: loading it runs code of its own, and that was not allowed.
             CorruptError: the files are not a model.
             MissingExtraError: the model's library is not installed.
         """
         card = read_card(folder)
-        loaded = format_named(card.format).load(folder)
+        known = format_named(card.format)
+        if not allow_code and (code := known.code_in(folder)):
+            raise NotAllowedError(
+                f"loading this model runs code of its own: {', '.join(code[:5])}",
+                fix="read it, then give allow_code=True; `tidemill model add` records who did",
+            )
+        loaded = known.load(folder)
         return cls(loaded, signature=card.signature, task=card.task)
 
     def __repr__(self) -> str:
@@ -90,13 +102,14 @@ class Model:
 def load_to_predict(folder: Path) -> Model:
     """Read a model in a process that only predicts: a second and 60 MB are saved.
 
-    What its library needs for no prediction cannot be imported in this process afterwards.
+    What its library needs for no prediction cannot be imported in this process afterwards. Its own
+    code may run: the process is the model's own, and the record says who allowed it.
     Raises as `Model.load`.
     """
     needless = set(format_named(read_card(folder).format).needless) - set(sys.modules)
     blocked: dict[str, Any] = dict.fromkeys(needless)
     sys.modules.update(blocked)
-    return Model.load(folder)
+    return Model.load(folder, allow_code=True)
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tidemill.core.errors import ConflictError, CorruptError, InvalidInputError
 from tidemill.core.operation import Kind, Operation
-from tidemill.core.ref import Move, RefName
+from tidemill.core.ref import Move
 from tidemill.core.text import counted, spell, table
-from tidemill.lineage.artifacts import find_artifact, put_files
+from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import move_alias, resolve
-from tidemill.lineage.writing import opened
-from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of, open_data, scan_data
+from tidemill.practices.versioning.checkout import Written, written
+from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of
+from tidemill.practices.versioning.file_views import (
+    diff_external,
+    diff_folders,
+    explain_external,
+    show_external,
+    show_folder,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,21 +29,6 @@ if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
     from tidemill.kernels.table_diff import TableDiff
     from tidemill.lineage.record import Record
-
-_PARSE_TIMEOUT_S = 60
-
-
-class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A data version as a plain file."""
-
-    version: str
-    path: str
-    rows: int
-
-    def __str__(self) -> str:
-        return f"{counted(self.rows, 'row')} of {self.version} written to {self.path}"
-
-    __repr__ = __str__
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,12 +132,19 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
     context: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    """Every type that loading it trusts beyond plain data, where the format names them."""
+    code: tuple[str, ...] = ()
+    """The source files that it brings along; loading it runs them."""
 
     def __str__(self) -> str:
         rows = [[field.name, field.type, field.categories] for field in self.inputs]
         head = f"{self.format}, {self.task} task on {self.label}, answers {', '.join(self.outputs)}"
         sent = f"\nsent along: {', '.join(self.context)}" if self.context else ""
-        return f"{head}{sent}\n{table(['input', 'type', 'categories'], rows)}"
+        types = f"\ntypes trusted: {', '.join(self.types)}" if self.types else ""
+        code = f"\nruns its own code: {', '.join(self.code)}" if self.code else ""
+        told = f"{head}{sent}{types}{code}"
+        return f"{told}\n{table(['input', 'type', 'categories'], rows)}"
 
     __repr__ = __str__
 
@@ -175,28 +171,14 @@ class ModelDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def get_data(record: Record, ref: str, *, out: str, at: datetime | None = None) -> Written:
-    """Write a data version into a plain Parquet or CSV file.
+    """Write a data version into a plain Parquet or CSV file, or a folder of its files.
 
     Args:
         ref: the version, like data:sales@3; without a number the newest.
-        out: the file to write, ending in .parquet or .csv; an existing one is refused.
+        out: the file to write, ending in .parquet or .csv, or the folder; it may not be there yet.
         at: effective time: the version that was newest then.
     """
-    path = Path(out)
-    data, rows = open_data(record, ref, at), scan_data(record, ref, at)
-    if path.exists():
-        raise ConflictError(f"{out} exists already", fix="name another file, or remove it")
-    half_written = path.with_name(path.name + ".part")
-    if path.suffix == ".parquet":
-        rows.sink_parquet(half_written)
-    elif path.suffix == ".csv":
-        rows.sink_csv(half_written)
-    else:
-        raise InvalidInputError(
-            f"{out!r} names no known format", fix="let it end in .parquet or .csv"
-        )
-    half_written.rename(path)
-    return Written(version=str(data.version), path=out, rows=data.rows)
+    return written(record, ref, out, at)
 
 
 def frame(record: Record, ref: str) -> Frame:
@@ -231,30 +213,46 @@ def promote(
     return Moved(move=moved.move, is_new=moved.is_new, failing=tuple(failing))
 
 
-def add_model(
-    record: Record, name: str, folder: str, *, because: str = "", at: datetime | None = None
+def add_model(  # noqa: PLR0913 - a model, and what its file does not say of it
+    record: Record,
+    name: str,
+    source: object,
+    *,
+    task: Literal["", "binary", "multiclass", "regression"] = "",
+    label: str = "",
+    classes: tuple[str, ...] = (),
+    sample: object = None,
+    allow_code: bool = False,
+    because: str = "",
+    at: datetime | None = None,
 ) -> Registered:
-    """Register a model that was made elsewhere: a folder that Model.save wrote.
+    """Register a model made elsewhere: a folder that Model.save wrote, or a library's own file.
+
+    In Python also a Model or a fitted object. What comes from outside is read in a process of its
+    own first. Where loading it runs code, that needs a maintainer's permission with a reason, and
+    it is only ever loaded in a process of its own; code of a run of this record is permitted by it.
 
     Args:
         name: name of the model.
-        folder: folder with model.json and the model's own file.
+        source: a folder, or a file ending in .txt (LightGBM), .json or .ubj (XGBoost), .cbm
+            (CatBoost), .onnx, .skops or .pt2 (PyTorch).
+        task: what a file predicts; a folder says it itself.
+        label: the label that it predicts.
+        classes: of a multiclass task, in the order of the label.
+        sample: rows as it takes them, a CSV or Parquet file or a frame; needed where the model
+            does not name its inputs.
+        allow_code: let it run its own code; give a reason.
         because: why it is registered.
         at: effective time.
     """
-    _parse_apart(folder)
-    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    files = [(path.relative_to(folder).as_posix(), path) for path in paths]
-    with opened(record, kind="registration", name=name, at=at, because=because) as run:
-        stored = put_files(record, "model", files)
-        view = _model_view(folder)
-        artifact = msgspec.structs.replace(stored, summary={"format": view.format})
-        run.made(artifact, name="model")
-        ref = RefName(kind="model", project=record.project, name=name)
-        pending = run.version(ref, artifact, always=True)
-    return Registered(
-        version=str(pending.version), format=view.format, size_bytes=artifact.size_bytes
-    )
+    from tidemill.practices.versioning import model_adding  # noqa: PLC0415 - brings NumPy
+
+    wish = model_adding.Addition(
+        name=name, source=source, task=model_adding.wished_task(task, label, classes),
+        sample=model_adding.sample_signature(sample, label), allow_code=allow_code, because=because,
+    )  # fmt: skip
+    version, artifact, format_ = model_adding.added_model(record, wish, at)
+    return Registered(version=str(version), format=format_, size_bytes=artifact.size_bytes)
 
 
 def show_table(record: Record, artifact: Artifact) -> TableView:
@@ -296,7 +294,7 @@ def diff_models(record: Record, old: Artifact, new: Artifact) -> ModelDiff:
     before, after = show_model(record, old), show_model(record, new)
     changes = [
         FieldChange(what=name, old=spell(getattr(before, name)), new=spell(getattr(after, name)))
-        for name in ("format", "task", "label")
+        for name in ("format", "task", "label", "types")
         if getattr(before, name) != getattr(after, name)
     ]
     inputs = ({f.name: f for f in before.inputs}, {f.name: f for f in after.inputs})
@@ -315,6 +313,10 @@ def _told(field: ModelInput | None) -> str:
 
 def _model_view(folder: str) -> ModelView:
     from tidemill.practices.versioning.model import read_card  # noqa: PLC0415 - brings NumPy
+    from tidemill.practices.versioning.model_adding import (  # noqa: PLC0415 - as above
+        model_code,
+        model_types,
+    )
 
     card = read_card(Path(folder))
     inputs = tuple(
@@ -328,37 +330,8 @@ def _model_view(folder: str) -> ModelView:
         format=card.format, task=card.task.kind, label=card.task.label, inputs=inputs,
         outputs=tuple(field.name for field in card.signature.outputs),
         context=tuple(field.name for field in card.signature.context),
+        types=model_types(Path(folder)), code=model_code(Path(folder)),
     )  # fmt: skip
-
-
-def _parse_apart(folder: str) -> None:
-    """Load a foreign model in a process of its own: a damaged file kills whoever reads it.
-
-    Raises:
-        CorruptError: it cannot be loaded, or the process died of it.
-    """
-    code = (
-        "import sys, pathlib; from tidemill.practices.versioning.model import Model; "
-        "Model.load(pathlib.Path(sys.argv[1]))"
-    )
-    try:
-        answer = subprocess.run(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-c", code, folder],
-            capture_output=True, text=True, timeout=_PARSE_TIMEOUT_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise CorruptError(
-            f"the model in {folder} was not read within {_PARSE_TIMEOUT_S} s",
-            fix="store it again from where it was trained",
-        ) from None
-    if answer.returncode:
-        lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        told = [line for line in lines if "Error: " in line] or lines or ["the process died"]
-        why = told[-1].partition("Error: ")[2] or told[-1]
-        raise CorruptError(
-            f"the model in {folder} cannot be loaded: {why}",
-            fix="store it with Model.save, and copy the whole folder",
-        )
 
 
 OPERATIONS = (
@@ -378,13 +351,26 @@ OPERATIONS = (
         function=add_model,
         command=("model", "add"),
         role="contributor",
-        examples=("tidemill model add churn ./churn-model",),
+        begins=True,
+        stricter={"allow_code": "maintainer"},
+        examples=(
+            "tidemill model add churn ./churn-model",
+            "tidemill model add churn churn.onnx --task binary --label left --sample rows.csv",
+        ),
     ),
 )
 KINDS = (
     *(
         Kind(name=name, what="rows and columns, by content", show=show_table, diff=diff_tables)
         for name in TABLE_KINDS
+    ),
+    Kind(name="folder", what="files by path", show=show_folder, diff=diff_folders),
+    Kind(
+        name="external",
+        what="data that lie elsewhere, not held",
+        show=show_external,
+        diff=diff_external,
+        explain=explain_external,
     ),
     Kind(name="model", what="a trained model", show=show_model, diff=diff_models),
 )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tidemill.ports.object_store import ObjectStore
 
 KIND = "model"
+FOREIGN_CODE = "from outside"
+"""What a model's summary says of code that no run of this record captured."""
 
 
 def store_model(objects: ObjectStore, model: Model) -> tuple[Artifact, tuple[Digest, ...]]:
@@ -79,18 +81,25 @@ def register_model(  # noqa: PLR0913 - a model, and what was said of it
 def load_model(record: Record, model: str | Artifact) -> Model:
     """Return a model of the registry, its files verified.
 
+    A model that a run of this record made may run the code that this run captured; code that was
+    added from outside runs in a process of its own.
+
     Raises:
         NotFoundError: no such model or version.
         CorruptError: its files are damaged.
     """
-    return Model.load(model_folder(record, model))
+    artifact = _artifact(record, model)
+    folder = model_folder(record, artifact)
+    if artifact.summary.get("code") == FOREIGN_CODE:
+        from tidemill.practices.versioning.loading import load_apart  # noqa: PLC0415 - few need it
+
+        return load_apart(folder)
+    return Model.load(folder, allow_code=True)
 
 
 def model_folder(record: Record, model: str | Artifact) -> Path:
     """Return a read-only folder with a model's files, verified; written once, then kept."""
-    artifact = model if isinstance(model, Artifact) else find_artifact(
-        record, resolve(record, model, kind=KIND).artifact
-    )  # fmt: skip
+    artifact = _artifact(record, model)
     cache = record.ports.workspace.root / ".tidemill" / "cache" / "models"
     folder = cache / artifact.id.partition(":")[2]
     entries = tree_entries(record, artifact)
@@ -111,6 +120,12 @@ def model_folder(record: Record, model: str | Artifact) -> Path:
             f"the files of {artifact} are not what their digests say", fix=f"remove {folder.name}"
         )
     return folder
+
+
+def _artifact(record: Record, model: str | Artifact) -> Artifact:
+    if isinstance(model, Artifact):
+        return model
+    return find_artifact(record, resolve(record, model, kind=KIND).artifact)
 
 
 def _is_made(cache: Path) -> bool:

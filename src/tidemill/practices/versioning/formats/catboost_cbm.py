@@ -70,7 +70,7 @@ class CatboostCbm:
             for place, name in enumerate(names)
         )
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - trees are data
+    def code_in(self, path: Path) -> tuple[str, ...]:  # noqa: ARG002 - trees are data
         """Return nothing: the file holds trees only."""
         return ()
 

@@ -101,7 +101,7 @@ class LightgbmText:
             )
         return tuple(fields)
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - the text is data
+    def code_in(self, path: Path) -> tuple[str, ...]:  # noqa: ARG002 - the text is data
         """Return nothing: the text holds trees only."""
         return ()
 

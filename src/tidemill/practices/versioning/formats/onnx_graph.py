@@ -139,7 +139,7 @@ class OnnxGraphFormat:
             )
         return tuple(fields)
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - a graph is data
+    def code_in(self, path: Path) -> tuple[str, ...]:  # noqa: ARG002 - a graph is data
         """Return nothing: a graph holds known operators only."""
         return ()
 

@@ -141,11 +141,11 @@ class PythonModelFormat:
         """Return nothing: a class does not say what it takes."""
         return ()
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:
+    def code_in(self, path: Path) -> tuple[str, ...]:
         """Return the class that is made, and the files that define it."""
         with reading(_MADE_BY, msgspec.MsgspecError):
-            made = msgspec.json.decode((folder / _MADE_BY).read_bytes(), type=PythonMade)
-        return (made.path, *CapturedCode.read(folder / _CODE).files)
+            made = msgspec.json.decode((path / _MADE_BY).read_bytes(), type=PythonMade)
+        return (made.path, *CapturedCode.read(path / _CODE).files)
 
     def predict(self, model: PythonModel, inputs: Inputs, task: Task) -> Mapping[str, NDArray[Any]]:
         """Return what the object answers; its first output is the task's `score`."""

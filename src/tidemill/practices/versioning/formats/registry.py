@@ -59,8 +59,8 @@ class ModelFormat(Protocol):
         """Return the inputs that the model itself names; none: it names none."""
         ...
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:
-        """Return what of the files is run by `load`: classes and types; none: only data are read.
+    def code_in(self, path: Path) -> tuple[str, ...]:
+        """Return what of a folder or file is run by loading it: classes, types; none: it is data.
 
         A model that a run of this record made runs the code that this very run captured; having
         run it is its permission. One that comes from outside needs an explicit one.

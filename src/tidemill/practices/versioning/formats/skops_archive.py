@@ -81,12 +81,13 @@ class SkopsArchive:
         names = getattr(model, "feature_names_in_", ())
         return tuple(Field(name=str(name), datatype="FP64") for name in names)
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:
+    def code_in(self, path: Path) -> tuple[str, ...]:
         """Return the types of the archive that are not scikit-learn's, NumPy's or SciPy's."""
+        file = path if path.is_file() else path / _FILE
         skops = library("skops.io", "sklearn")
         with reading(_FILE):
-            found = skops.get_untrusted_types(data=(folder / _FILE).read_bytes())
-        code = sorted(CapturedCode.read(folder / _CODE).files)
+            found = skops.get_untrusted_types(data=file.read_bytes())
+        code = sorted(CapturedCode.read(path / _CODE).files)
         return tuple(sorted({str(one) for one in found} - KNOWN_TYPES)) + tuple(code)
 
     def predict(
@@ -126,7 +127,7 @@ def canonical_archive(content: bytes) -> bytes:
         schema = json.loads(archive.read("schema.json"))
         members: dict[str, str] = {}
         _renumber(schema, {}, members)
-        parts = {new: archive.read(old) for old, new in members.items()}
+        parts = {new: _without_gaps(archive.read(old)) for old, new in members.items()}
     parts["schema.json"] = json.dumps(schema, indent=1).encode()
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
@@ -141,13 +142,31 @@ def _renumber(node: Any, ids: dict[int, int], members: dict[str, str]) -> None: 
         for item in node:
             _renumber(item, ids, members)
     elif isinstance(node, dict):
-        if isinstance(node.get("__id__"), int):
-            node["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
+        if isinstance(identity := node.get("__id__"), int):
+            if node.get("__loader__") == "JsonNode":  # whether plain values are shared is chance
+                identity = -len(ids)
+            node["__id__"] = ids.setdefault(identity, len(ids) + 1)
         if isinstance(name := node.get("file"), str) and "__loader__" in node:
             suffix = name.rpartition(".")[2]
             node["file"] = members.setdefault(name, f"{len(members) + 1}.{suffix}")
         for value in node.values():
             _renumber(value, ids, members)
+
+
+def _without_gaps(data: bytes) -> bytes:
+    """Return an array's file with zeros between the fields of its records.
+
+    What lies there is whatever the memory held: nodes of trees have such gaps.
+    """
+    if not data.startswith(b"\x93NUMPY"):
+        return data
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.names is None or array.ndim != 1:
+        return data
+    clean = np.zeros(array.shape, array.dtype)  # zeros_like leaves the gaps as they are
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    return data[: len(data) - clean.nbytes] + clean.view(np.uint8).tobytes()
 
 
 def _code_of(types: set[str]) -> CapturedCode:

@@ -70,7 +70,7 @@ class TorchExport:
                 fields.append(Field(name=node.name, datatype=datatype, shape=shape))
         return tuple(fields)
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - the format itself does
+    def code_in(self, path: Path) -> tuple[str, ...]:  # noqa: ARG002 - the format itself does
         """Return what PyTorch evaluates when it reads any such file: it is no plain data."""
         return ("expressions and pickled objects in the .pt2 archive",)
 

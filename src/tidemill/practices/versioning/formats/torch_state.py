@@ -95,11 +95,11 @@ class TorchState:
         """Return nothing: a module does not say what it takes."""
         return ()
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:
+    def code_in(self, path: Path) -> tuple[str, ...]:
         """Return the class that is made, and the files that define it."""
         with reading(_MADE_BY, msgspec.MsgspecError):
-            made = msgspec.json.decode((folder / _MADE_BY).read_bytes(), type=ModuleMade)
-        return (made.path, *CapturedCode.read(folder / _CODE).files)
+            made = msgspec.json.decode((path / _MADE_BY).read_bytes(), type=ModuleMade)
+        return (made.path, *CapturedCode.read(path / _CODE).files)
 
     def predict(
         self,

@@ -68,7 +68,7 @@ class XgboostJson:
         booster = _booster(model)
         return tuple(Field(name=name, datatype="FP64") for name in booster.feature_names or ())
 
-    def code_in(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - JSON is data
+    def code_in(self, path: Path) -> tuple[str, ...]:  # noqa: ARG002 - JSON is data
         """Return nothing: the JSON holds trees only."""
         return ()
 
