@@ -150,6 +150,7 @@ if TYPE_CHECKING:
     listing = _here.listing
     log = _here.log
     materialize_views = _here.materialize_views
+    predict_data = _here.predict_data
     promote = _here.promote
     push_rows = _here.push_rows
     release = _here.release

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tidemill.lineage import operations as lineage_operations
     from tidemill.practices.collaboration import operations as collaboration_operations
     from tidemill.practices.delivery import operations as delivery_operations
+    from tidemill.practices.delivery import scoring as delivery_scoring
     from tidemill.practices.drift import alerts as drift_alerts
     from tidemill.practices.drift import operations as drift_operations
     from tidemill.practices.features import operations as features_operations
@@ -67,6 +68,7 @@ class Methods:
         listing = method(lineage_operations.listing)
         log = method(lineage_operations.log)
         materialize_views = method(features_operations.materialize_views)
+        predict_data = method(delivery_scoring.predict_data)
         promote = method(versioning_operations.promote)
         push_rows = method(features_operations.push_rows)
         release = method(delivery_operations.release)

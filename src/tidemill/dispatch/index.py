@@ -38,7 +38,7 @@ contract list | practices.validation | list_contracts | cli python http | List t
 data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
 data check | practices.validation | check_data | cli python http | Check a data version against its contract as it is declared now.
 data frame | practices.versioning | frame | python | Return the rows of any table version, predictions and labels too.
-data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file.
+data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file, or a folder of its files.
 deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.
 deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.
 diff | lineage | diff | cli python http | Say what changed between two of the same kind.
@@ -50,7 +50,7 @@ init | practices.infrastructure | init_project | cli | Make a project that runs,
 labels add | practices.monitoring | add_labels | cli python http | Add labels of predictions; the same again adds nothing, a newer one corrects.
 list | lineage | listing | cli python http | List refs with their newest version, or runs.
 log | lineage | log | cli python http | Say who did what to it, when and why; oldest first.
-model add | practices.versioning | add_model | cli python http | Register a model that was made elsewhere: a folder that Model.save wrote.
+model add | practices.versioning | add_model | cli python http | Register a model made elsewhere: a folder that Model.save wrote, or a library's own file.
 model backtest | practices.training | backtest_model | cli python http | Say how a version would have done where something else served; decides nothing.
 model compare | practices.training | compare_models | cli python http | Say whether a challenger is better than a champion, with the error that is promised.
 monitor agreement | practices.monitoring | feature_agreement | cli python http | Compare the features that were served with those that training computes, value by value.
@@ -58,6 +58,7 @@ monitor report | practices.monitoring | report_window | cli python http | Report
 owner set | practices.collaboration | set_owner | cli python http | Give a ref another owner.
 policy set | practices.governance | set_policy | cli python http | Say what the move of an alias needs; it replaces the policy that there was.
 policy show | practices.governance | show_policy | cli python http | Show what moving aliases needs.
+predict | practices.delivery | predict_data | cli python http | Score a whole data version, or its rows of a window, and keep the predictions.
 predictions add | practices.monitoring | add_predictions | cli python http | Add predictions of a model that is served elsewhere; the same again adds nothing.
 predictions collect | practices.monitoring | collect | cli python http | Seal the predictions of a window; asked again it adds only what came late.
 predictions collect-days | practices.monitoring | collect_days | cli python http | Seal the predictions of every UTC day that is over; what is sealed stays as it is.
@@ -100,7 +101,10 @@ KIND_ROOMS: Mapping[str, str] = {
     "drift": "tidemill.practices.drift.operations",
     "drift_reference": "tidemill.practices.drift.operations",
     "environment": "tidemill.practices.pipelines.operations",
+    "external": "tidemill.practices.versioning.operations",
     "file": "tidemill.practices.pipelines.operations",
+    "folder": "tidemill.practices.versioning.operations",
+    "folder_contract": "tidemill.practices.validation.operations",
     "labels": "tidemill.practices.versioning.operations",
     "lock": "tidemill.practices.delivery.operations",
     "machine": "tidemill.practices.pipelines.operations",
@@ -115,6 +119,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "report": "tidemill.practices.monitoring.operations",
     "role": "tidemill.practices.collaboration.operations",
     "sample": "tidemill.practices.versioning.operations",
+    "scoring": "tidemill.practices.delivery.operations",
     "table": "tidemill.practices.versioning.operations",
     "team": "tidemill.practices.collaboration.operations",
     "trigger": "tidemill.practices.training.operations",

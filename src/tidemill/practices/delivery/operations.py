@@ -25,6 +25,7 @@ from tidemill.practices.delivery.deployment import (
 )
 from tidemill.practices.delivery.request_contract import request_contract
 from tidemill.practices.delivery.rollout import POLL_S, WITHIN, roll_out
+from tidemill.practices.delivery.scoring import ScoringSpec, predict_data
 from tidemill.practices.pipelines.release import Release
 from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder
@@ -255,6 +256,22 @@ def _show(record: Record, artifact: Artifact) -> DeploymentSpec:
     return read_value(record, artifact, DeploymentSpec)
 
 
+def _show_scoring(record: Record, artifact: Artifact) -> ScoringSpec:
+    return read_value(record, artifact, ScoringSpec)
+
+
+def _diff_scorings(record: Record, old: Artifact, new: Artifact) -> Part:
+    """Return what differs in what two scorings scored, and how."""
+    before, after = _show_scoring(record, old), _show_scoring(record, new)
+    return changes("setting", _scoring_settings(before), _scoring_settings(after))
+
+
+def _scoring_settings(spec: ScoringSpec) -> dict[str, str]:
+    own = {"artifact", "run", "rules", "data_artifact"}
+    fields = fields_of(spec).items()
+    return {name: text for name, text in fields if name.partition(".")[0] not in own}
+
+
 def _diff(record: Record, old: Artifact, new: Artifact) -> Part:
     """Return what differs in how two deployments answer; which model, their summaries say."""
     return changes("setting", _settings(_show(record, old)), _settings(_show(record, new)))
@@ -303,6 +320,13 @@ OPERATIONS = (
         examples=('tidemill rollback delay --because "too many late answers"',),
     ),
     Operation(
+        function=predict_data, command=("predict",), role="contributor",
+        examples=(
+            "tidemill predict model:delay@champion data:flights@9",
+            "tidemill predict model:delay@2 data:flights --window 2013-04 --out delay-april",
+        ),
+    ),
+    Operation(
         function=undeploy, command=("undeploy",), role="contributor",
         examples=("tidemill undeploy delay",),
     ),
@@ -320,6 +344,10 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 KINDS = (
+    Kind(
+        name="scoring", what="what a model scored as a whole", show=_show_scoring,
+        diff=_diff_scorings,
+    ),
     Kind(
         name="pipeline", what="a released pipeline: code, lock and all that it declares",
         show=show_release, diff=diff_releases,

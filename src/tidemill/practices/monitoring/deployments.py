@@ -9,19 +9,29 @@ import msgspec
 from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import NotFoundError
 from tidemill.core.pointer import Pointer, parse_pointer
+from tidemill.core.query import Order, Query, Where
+from tidemill.core.ref import Ref
 from tidemill.core.run import RunId
 from tidemill.core.signature import Signature
 from tidemill.core.task import Task
 from tidemill.kernels.row_rules import decode_request_rules
 from tidemill.lineage.artifacts import find_artifact, read_value, tree_entries
+from tidemill.lineage.paging import every
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.lineage.writing import find_ref
+from tidemill.practices.versioning.evidence import Evidence, evidence_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.core.ref import RefName, Version
     from tidemill.lineage.record import Record
+
+
+WATCHED = "watched"
+"""Kind of the ref of a model that is served elsewhere."""
+SCORING = "scoring"
+"""Kind of the ref of data that a model scored as a whole."""
 
 
 def require_deployment(record: Record, name: str) -> None:
@@ -43,6 +53,13 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId
     signature: Signature
     rules: str = ""
+    task: Task | None = None
+    """What it predicts, where it is served elsewhere; else its model says it."""
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the registry knows the model; of others there is a name only."""
+        return self.number > 0
 
     @property
     def pointer(self) -> str:
@@ -52,6 +69,8 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def short_name(self) -> str:
         """The version of the model without its project."""
+        if not self.is_registered:
+            return self.model
         kind, _, name = self.model.partition(":")
         return f"{kind}:{name.rpartition('/')[2]}@{self.number}"
 
@@ -80,6 +99,11 @@ def deployed_versions(record: Record, ref: RefName) -> dict[str, Version]:
     return {v.artifact: v for v in reversed(versions(record, ref))}
 
 
+def served_task(record: Record, served: ServedModel) -> Task:
+    """Return what a served model predicts. Raises NotFoundError: nothing says so."""
+    return served.task or model_task(record, served.artifact)
+
+
 def model_task(record: Record, model: str) -> Task:
     """Return the task of a model's artifact, from the head that lies beside its file.
 
@@ -100,6 +124,23 @@ def model_task(record: Record, model: str) -> Task:
 def rule_names(served: ServedModel) -> tuple[str, ...]:
     """Return the names of the request contract's rules, in the order of the logged bits."""
     return tuple(rule.name for rule in decode_request_rules(served.rules))
+
+
+def served_evidence(record: Record, served: ServedModel) -> Evidence:
+    """Return the report and sample that a served model came with; nothing of an unknown one."""
+    if not served.is_registered:
+        return Evidence()
+    return evidence_of(record, served_version(record, served))
+
+
+def watched_names(record: Record) -> list[str]:
+    """Return every name under which predictions are logged or told: deployments, and WATCHED."""
+    where = (
+        Where("ref.kind", "in", ("deployment", WATCHED, SCORING)),
+        Where("ref.project", "=", record.project),
+    )
+    query = Query(Ref, where=where, order=(Order("ref.name"),))
+    return list(dict.fromkeys(ref.ref.name for ref in every(record.ports.ledger, query)))
 
 
 def served_version(record: Record, served: ServedModel) -> Version:

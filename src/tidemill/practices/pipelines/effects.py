@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     Perform = Callable[[Record, Operation, tuple[object, ...], Mapping[str, object]], object]
 
 EFFECTS = frozenset(
-    {"check", "promote", "deploy", "undeploy", "rollback", "materialize_views", "push_rows"}
+    {
+        "check",
+        "promote",
+        "deploy",
+        "undeploy",
+        "rollback",
+        "materialize_views",
+        "push_rows",
+        "predict_data",
+    }
 )
 """Operations, by their names in Python, that are steps where a pipeline function calls them."""
 
