@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tidemill.core.digest import Digest
+from tidemill.core.digest import Digest, TreeEntry
 
 
 class ObjectStore(Protocol):
@@ -40,6 +40,14 @@ class ObjectStore(Protocol):
         """Return a read-only local file with the bytes, verified before this process first uses it.
 
         A remote place keeps a local copy for it. Raises as `get`.
+        """
+        ...
+
+    def folder(self, name: str, entries: Iterable[TreeEntry]) -> Path:
+        """Return a read-only local folder with these files, each verified, as `path` does.
+
+        It is a cache: whoever asks for the same name again may get the same folder. Raises as
+        `get`.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Values of more rows than memory holds: split by entity, they are those of the whole, to the bit."""
+"""Values of more rows than memory holds: split by entity, they are those of the whole."""
 
 import polars as pl
 import pytest

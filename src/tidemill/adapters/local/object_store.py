@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from blake3 import blake3
 
-from tidemill.adapters.durable_files import lock, sync, sync_folder
+from tidemill.adapters.durable_files import lock, sync, sync_file_system, sync_folder
+from tidemill.adapters.linked_folders import linked_folder
 from tidemill.core.digest import Digest
 from tidemill.core.errors import CorruptError, InvalidInputError, NotFoundError, UnavailableError
 
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import FileIO
 
+    from tidemill.core.digest import TreeEntry
+
 PIECE_BYTES = 1 << 20
+MANY = 500
+"""Files put together from which the whole file system is synced at once."""
+
 _DIGEST = re.compile(r"b3:[0-9a-f]{64}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -111,6 +117,18 @@ class LocalObjectStore:
                 self._compare(digest, self._hashed(file), stat)
                 self._verified[digest] = stamp
         return place
+
+    def folder(self, name: str, entries: Iterable[TreeEntry]) -> Path:
+        """Return a read-only folder of links to these files, each verified.
+
+        Raises as `get`.
+        """
+        with self._errors():
+            return linked_folder(self._root / "folders" / name, entries, self._there, self.path)
+
+    def _there(self, digest: Digest) -> Path:
+        with self._open(digest):
+            return self._place(digest)
 
     def fault(self, digest: Digest) -> str:
         """Return what is wrong with an object's bytes, "" where nothing is; moves nothing.
@@ -228,12 +246,17 @@ class LocalObjectStore:
                 for one, place in zip(written, places, strict=True)
                 if not _has_size(place, one.size_bytes)
             ]
+            is_many = len(fresh) > MANY
             for one, _ in fresh:
-                _seal(one.file)
+                one.file.chmod(0o444)
+            if not (is_many and sync_file_system(self._root)):
+                for one, _ in fresh:
+                    _sync(one.file)
             for one, place in fresh:
                 one.file.replace(place)
-            for folder in [*folders, *([self._root] if made else [])]:
-                sync_folder(folder)
+            if not (is_many and sync_file_system(self._root)):
+                for folder in [*folders, *([self._root] if made else [])]:
+                    sync_folder(folder)
             for one in written:
                 one.file.unlink(missing_ok=True)
                 if one.original is not None:
@@ -311,10 +334,9 @@ def _damaged(digest: Digest, size_bytes: int) -> str:
     return f"object {digest} is damaged: its {size_bytes:,} bytes have another digest"
 
 
-def _seal(file: Path) -> None:
+def _sync(file: Path) -> None:
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        os.fchmod(descriptor, 0o444)
         sync(descriptor)
     finally:
         os.close(descriptor)

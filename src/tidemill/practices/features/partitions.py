@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 IN_MEMORY_ROWS = 2_000_000
 """Rows that ask and rows of events together up to which nothing is split."""
 
-PART_ROWS = 1_000_000
+PART_ROWS = 500_000
 """Rows of one part, of both kinds together, where the entities are about equally frequent."""
 
-SPILL_ROWS = 500_000
+SPILL_ROWS = 250_000
 """Rows that wait in memory until they are written to their parts."""
 
-STRETCH_ROWS = 500_000
+STRETCH_ROWS = 250_000
 """Answers that are put into order at a time."""
 
 _PART, _ASKED = "_part", "_asked"

@@ -11,6 +11,7 @@ from tidemill.practices.features.partitions import aligned, view_batches
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.pipelines.data import data
 from tidemill.practices.pipelines.declare import step
+from tidemill.practices.pipelines.released_code import project_of
 from tidemill.practices.versioning.tables import RowBatches
 
 if TYPE_CHECKING:
@@ -56,4 +57,7 @@ def training_set(
 
 
 def _source(view: FeatureView, as_of: date | datetime | str | None) -> Any:  # noqa: ANN401
-    return data(view.spec.source, as_of=as_of)
+    project = project_of(str(getattr(view, "__module__", "")), default="")
+    source = view.spec.source
+    is_full = not project or "/" in source
+    return data(source if is_full else f"{project}/{source}", as_of=as_of)

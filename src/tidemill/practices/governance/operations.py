@@ -37,11 +37,13 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     head: str
     problems: tuple[Problem, ...]
+    external: tuple[str, ...] = ()
+    """Versions of data that are not held: their bytes lie elsewhere and were not looked at."""
 
     def __str__(self) -> str:
         size = (
             f"{counted(self.entries, 'entry')} in {counted(self.blocks, 'block')}, "
-            f"head {self.head[:16]}"
+            f"head {self.head[:16]}{self._external_told()}"
         )
         if not self.problems:
             return f"intact: nobody has rewritten the record; {size}"
@@ -49,6 +51,15 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         return f"{counted(len(rows), 'problem')}; {size}\n{table(['where', 'what'], rows)}"
 
     __repr__ = __str__
+
+    def _external_told(self) -> str:
+        if not self.external:
+            return ""
+        more = f" and {len(self.external) - 5} more" if self.external[5:] else ""
+        return (
+            "\nexternal, not held, their bytes were not looked at: "
+            f"{', '.join(self.external[:5])}{more}"
+        )
 
 
 def verify_audit(record: Record, *, quick: bool = False) -> Audit:
@@ -59,6 +70,7 @@ def verify_audit(record: Record, *, quick: bool = False) -> Audit:
     Args:
         quick: look only whether large bytes are there, without reading them.
     """
+    from tidemill.practices.versioning.file_versions import external_versions  # noqa: PLC0415 - few
     from tidemill.practices.versioning.table_audit import TableAudit  # noqa: PLC0415 - brings Polars
 
     found = verify_journal(record)
@@ -66,7 +78,7 @@ def verify_audit(record: Record, *, quick: bool = False) -> Audit:
     artifacts = (Problem(where=p.where, what=p.what) for p in problems)
     return Audit(
         blocks=found.blocks, entries=found.entries, head=found.head,
-        problems=(*found.problems, *artifacts),
+        problems=(*found.problems, *artifacts), external=external_versions(record),
     )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ A result is stored once and from then on is its digest; whoever takes it gets a 
 that nobody can change it for others. A codec is chosen by the value:
 
     table    Polars, pandas, Arrow frames      td1, as Parquet fragments
+    folder   a `Folder`, the Path of a folder  tree1 of its files
+    external data that lie elsewhere           their listing; loaded from where they are
     model    a `Model`                         tree1 of its files, in the model's own format
     struct   a msgspec Struct                  its canonical JSON, with the class beside it;
                                                of its class's `artifact_kind`, if it has one
@@ -29,15 +31,20 @@ from tidemill.core.canonical import canonical_json
 from tidemill.core.digest import ArtifactId, Digest, TreeEntry, digest_of
 from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.ports.executor import Value
+from tidemill.practices.pipelines.file_codecs import load_files, store_folder_value
 from tidemill.practices.pipelines.spelling import STORABLE, Speller, find_type, read, type_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tidemill.core.run import Scalar
     from tidemill.ports.object_store import ObjectStore
 
-_STORABLE = f"a frame, a tidemill Model, a NumPy array, bytes, a Struct, or data made of {STORABLE}"
+_FOLDER_MODULE = "tidemill.practices.versioning.folder_handle"
+_STORABLE = (
+    "a frame, a tidemill Model, a Folder, a NumPy array, bytes, a Struct, or data made of"
+    f" {STORABLE}"
+)
 
 
 _PANDAS = re.compile(r"\b(?:pandas|pd)\.")
@@ -54,12 +61,8 @@ def store(objects: ObjectStore, value: object, what: str = "the value") -> Value
         return _stored(objects, bytes(value), codec="bytes")
     if isinstance(value, msgspec.Struct):
         return _store_struct(objects, value)
-    if _is_frame(value):
-        return _store_table(objects, value)
-    if _is_of(value, "numpy", "ndarray") and getattr(value, "shape", ()) != ():
-        return _store_array(objects, value, what)
-    if _is_of(value, "tidemill.practices.versioning.model", "Model"):
-        return _store_model(objects, value)
+    if (store_it := _store_of(value)) is not None:
+        return store_it(objects, value, what)
     try:
         spelled = Speller(what).spell(value)
     except InvalidInputError as error:
@@ -78,10 +81,8 @@ def load(objects: ObjectStore, value: Value, wanted: object = None) -> Any:  # n
         CorruptError: its bytes are not what its digest says.
     """
     codec, _, path = value.codec.partition(" ")
-    if codec == "table":
-        return _load_table(objects, value, wanted)
-    if codec == "model":
-        return _load_model(objects, value)
+    if (load_it := _LOADERS.get(codec)) is not None:
+        return load_it(objects, value, wanted)
     data = value_bytes(objects, value)
     if codec == "bytes":
         return data
@@ -90,6 +91,17 @@ def load(objects: ObjectStore, value: Value, wanted: object = None) -> Any:  # n
     if codec == "struct":
         return msgspec.json.decode(data, type=find_type(path), strict=False)
     return read(msgspec.json.decode(data))
+
+
+def _store_of(value: object) -> Callable[[ObjectStore, Any, str], Value] | None:
+    """Return what stores a value of many bytes; None: it is small, or no codec takes it."""
+    if _is_frame(value):
+        return _store_table
+    if isinstance(value, Path) or _is_of(value, _FOLDER_MODULE, "Folder"):
+        return store_folder_value
+    if _is_of(value, "numpy", "ndarray") and getattr(value, "shape", ()) != ():
+        return _store_array
+    return _store_model if _is_of(value, "tidemill.practices.versioning.model", "Model") else None
 
 
 def artifact_of(value: Value) -> Artifact:
@@ -194,7 +206,8 @@ def _is_frame(value: object) -> bool:
     return hasattr(value, "__arrow_c_stream__") and not is_series
 
 
-def _store_table(objects: ObjectStore, value: object) -> Value:
+def _store_table(objects: ObjectStore, value: object, what: str) -> Value:
+    del what
     import polars as pl  # noqa: PLC0415 - workers start without it
 
     from tidemill.practices.versioning.tables import (  # noqa: PLC0415 - as above
@@ -228,14 +241,16 @@ def _load_table(objects: ObjectStore, value: Value, wanted: object) -> object:
     return frame.to_arrow() if _ARROW.search(text) else frame
 
 
-def _store_model(objects: ObjectStore, value: Any) -> Value:  # noqa: ANN401 - a Model
+def _store_model(objects: ObjectStore, value: Any, what: str) -> Value:  # noqa: ANN401 - a Model
+    del what
     from tidemill.practices.versioning.registry import store_model  # noqa: PLC0415 - workers start light
 
     artifact, needed = store_model(objects, value)
     return msgspec.structs.replace(value_of(artifact, "model"), objects=tuple(needed))
 
 
-def _load_model(objects: ObjectStore, value: Value) -> object:
+def _load_model(objects: ObjectStore, value: Value, wanted: object) -> object:
+    del wanted
     from tidemill.practices.versioning.model import Model  # noqa: PLC0415 - workers start light
 
     entries = msgspec.json.decode(value_bytes(objects, value), type=list[TreeEntry])
@@ -244,4 +259,9 @@ def _load_model(objects: ObjectStore, value: Value) -> object:
             target = Path(folder) / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(objects.path(entry.digest), target)
-        return Model.load(Path(folder))
+        return Model.load(Path(folder), allow_code=True)
+
+
+_LOADERS: Mapping[str, Callable[[ObjectStore, Value, object], object]] = {
+    "table": _load_table, "model": _load_model, "folder": load_files, "external": load_files,
+}  # fmt: skip

@@ -12,8 +12,11 @@ from tidemill.core.times import parse_time
 from tidemill.lineage.artifacts import find_artifact, find_artifacts
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.lineage.writing import find_ref
+from tidemill.practices.infrastructure.project import project_root
 from tidemill.practices.pipelines.codecs import value_of
 from tidemill.practices.pipelines.plan import required_plan
+from tidemill.practices.versioning.external import verified
+from tidemill.practices.versioning.file_versions import read_external, shape_of
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -27,7 +30,8 @@ def data(
 ) -> Any:  # noqa: ANN401 - an `Output`, given to a step that takes a frame
     """Return a version of a data set as an input of the pipeline that is running.
 
-    To a type checker it is whatever the step that it is given to takes.
+    To a type checker it is whatever the step that it is given to takes: a frame of a table, a
+    `Folder` of a folder of files, either of external data, which must still be as recorded.
 
     Args:
         pointer: such as `flights`, `flights@3`, `flights@reference`.
@@ -37,6 +41,7 @@ def data(
     Raises:
         NotFoundError: there is no such version.
         CheckFailedError: the version was added without this contract.
+        ConflictError: external data are not what was recorded any more; names what changed.
         UsageError: called outside a pipeline function, inside a step say.
     """
     name = pointer.partition(":")[2] or pointer
@@ -56,12 +61,13 @@ def data(
     if contract is not None:
         _require_contract(plan.record, version, contract)
     artifact = find_artifact(plan.record, version.artifact)
-    if artifact.kind != "table" and not artifact.id.startswith("td1:"):
-        raise InvalidInputError(
-            f"{version} is a {artifact.kind}, which cannot be handed to a step",
-            fix="add it as a table: CSV, Parquet, JSON lines or a frame",
-        )
-    return plan.known(value_of(artifact, "table"), str(version), version.run)
+    shape = shape_of(artifact)
+    value = value_of(artifact, shape)
+    if shape == "external":
+        root = project_root(plan.record)
+        verified(read_external(plan.record, artifact), root, str(version))
+        value = msgspec.structs.replace(value, summary={"root": str(root)})
+    return plan.known(value, str(version), version.run)
 
 
 def _require_contract(record: Record, version: Version, contract: type) -> None:
@@ -70,7 +76,11 @@ def _require_contract(record: Record, version: Version, contract: type) -> None:
     used = record.ports.ledger.edges([version.run], "up", 1)
     ids = [edge.artifact for edge in used if edge.role == "used"]
     kinds = find_artifacts(record, ids)
-    given = {identity for identity, artifact in kinds.items() if artifact.kind == "contract"}
+    given = {
+        identity
+        for identity, artifact in kinds.items()
+        if artifact.kind in {"contract", "folder_contract"}
+    }
     ref = ref_name(record, "contract", name)
     if find_ref(record, ref) is not None:
         given &= {one.artifact for one in versions(record, ref)}

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.check import Finding, State, findings_table
-from tidemill.core.digest import ArtifactId
-from tidemill.core.errors import CheckFailedError
+from tidemill.core.errors import CheckFailedError, InvalidInputError
 from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.ports.source import UnreadRowsError
+from tidemill.practices.validation.adding_files import folder_added, folder_to_add
+from tidemill.practices.validation.addition import Addition, DataAdded
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
 from tidemill.practices.validation.spec import ContractSpec, polars_schema
 from tidemill.practices.versioning.data import Ingested, ingest
+from tidemill.practices.versioning.file_versions import newest_shape
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,67 +27,24 @@ if TYPE_CHECKING:
     from tidemill.practices.validation.watcher import ContractWatcher
 
 
-class Addition(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be added, and how."""
-
-    name: str
-    source: object
-    append: bool
-    key: tuple[str, ...]
-    again: bool
-    contract: str
-    because: str
-
-
-class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a source. `contract` is empty where none is declared."""
-
-    version: str
-    is_new: bool
-    source: str
-    rows: int
-    rows_read: int
-    rows_added: int
-    rows_quarantined: int
-    artifact: ArtifactId
-    contract: str = ""
-    state: State | None = None
-    verdict: ArtifactId | None = None
-    quarantine: str = ""
-    findings: tuple[Finding, ...] = ()
-
-    def __str__(self) -> str:
-        if not self.is_new:
-            return f"{self.version} has these rows already ({self.source}); nothing was added"
-        head = (
-            f"{self.version} {short_id(self.artifact)} from {self.source}: {self.rows_read:,} rows"
-            f" read, {self.rows_added:,} added, {self.rows_quarantined:,} put aside;"
-            f" {self.rows:,} in all"
-        )
-        parts = [head, *_rules_told(self.findings)]
-        if self.quarantine:
-            parts.append(f"rows put aside: tidemill data get {self.quarantine}")
-        if not self.contract:
-            parts.append("no contract is declared for these data: tidemill contract infer"
-                         f" {self.version}")  # fmt: skip
-        return "\n".join(parts)
-
-    __repr__ = __str__
-
-
-def _rules_told(findings: tuple[Finding, ...]) -> list[str]:
-    """Return what holds as a count and what does not as a table."""
-    if not findings:
-        return []
-    broken = tuple(finding for finding in findings if finding.state != "pass")
-    held = len(findings) - len(broken)
-    if not broken:
-        return [f"all {held} rules hold"]
-    return [f"{held} of {len(findings)} rules hold", findings_table(broken)]
-
-
 def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
     """Add a source. Raises as `operations.add_data`."""
+    folder = folder_to_add(record, wish)
+    if folder is not None:
+        return folder_added(record, wish, folder, at)
+    newest = newest_shape(record, wish.name)
+    if newest not in {"", "table"}:
+        raise InvalidInputError(
+            f"data:{wish.name} is {_SHAPES[newest]}, but what was given is a table",
+            fix="add it under another name",
+        )
+    return _table_added(record, wish, at)
+
+
+_SHAPES = {"folder": "a folder of files", "external": "external, not held"}
+
+
+def _table_added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
     spec = find_contract(record, wish.name, wish.contract)
     contract = put_contract(record, spec, at) if spec else None
     judged = msgspec.structs.replace(
@@ -136,7 +94,7 @@ def _result(done: Ingested, contract: Version | None, watcher: ContractWatcher) 
         state=verdict.state if verdict else None,
         verdict=watcher.verdict_artifact.id if watcher.verdict_artifact else None,
         quarantine=str(aside.version) if aside else "",
-        findings=verdict.findings if verdict else (),
+        findings=verdict.findings if verdict else (), size_bytes=done.size_bytes,
     )  # fmt: skip
 
 

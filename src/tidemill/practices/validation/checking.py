@@ -13,7 +13,9 @@ from tidemill.lineage.artifacts import find_artifact, read_value
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.writing import opened
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
-from tidemill.practices.versioning.data import open_data
+from tidemill.practices.validation.files_checking import files_checked
+from tidemill.practices.versioning.data import open_data, version_at
+from tidemill.practices.versioning.file_versions import shape_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +29,10 @@ def checked(record: Record, pointer: str, *, contract: str, at: datetime | None)
     """Return the verdict on a data version. Raises as `operations.check_data`."""
     from tidemill.practices.validation.watcher import verdict_artifact  # noqa: PLC0415 - Polars
 
+    version = version_at(record, pointer, at)
+    artifact = find_artifact(record, version.artifact)
+    if shape_of(artifact) != "table":
+        return files_checked(record, version, artifact, contract, at)
     data = open_data(record, pointer, at=at)
     spec = find_contract(record, data.version.ref.name, contract)
     if spec is None:

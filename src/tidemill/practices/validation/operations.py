@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -10,10 +10,13 @@ from tidemill.core.check import Verdict
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.text import table
 from tidemill.lineage.artifacts import read_value
-from tidemill.practices.validation.adding import Addition, DataAdded, added
+from tidemill.practices.validation.adding import added
+from tidemill.practices.validation.adding_files import external_added
+from tidemill.practices.validation.addition import Addition, DataAdded, asked_source, refuse_idle
 from tidemill.practices.validation.checking import checked
 from tidemill.practices.validation.contract_changes import ContractChanges, contract_changes
 from tidemill.practices.validation.declared_contracts import declared_specs
+from tidemill.practices.validation.folder_contract import FolderSpec
 from tidemill.practices.validation.spec import ContractSpec
 
 if TYPE_CHECKING:
@@ -62,34 +65,50 @@ class ProposedContract(msgspec.Struct, frozen=True, kw_only=True):
 def add_data(  # noqa: PLR0913 - a source, where it goes, and how
     record: Record,
     name: str,
-    source: object,
+    source: object = "",
     *,
     append: bool = False,
     contract: str = "",
     key: tuple[str, ...] = (),
     again: bool = False,
+    shape: Literal["", "table", "files"] = "",
+    external: bool = False,
+    hash_: bool = False,
+    snapshot: str = "",
+    sql: str = "",
+    from_: str = "",
     because: str = "",
     at: datetime | None = None,
 ) -> DataAdded:
     """Add a version of data: read once, checked against its contract, bad rows put aside.
 
-    The same file again adds nothing and says so. Raises CheckFailedError where the contract is
-    broken as a whole: then nothing is added, and the verdict is kept.
+    A table, the rows of a query, or a folder of any files. The same again adds nothing and says
+    so. Raises CheckFailedError where the contract is broken as a whole: then nothing is added, and
+    the verdict is kept.
 
     Args:
         name: what the data are called, like flights.
-        source: a file (CSV, Parquet, JSON lines, Arrow), a folder of these, or a frame.
-        append: add the rows to the newest version; without it they replace it.
+        source: a file (CSV, Parquet, JSON, Arrow), a folder, or a frame.
+        append: add the rows or files to the newest version; without it they replace it.
         contract: name of the contract; default: the one declared for these data.
         key: columns whose values tell a row from every other; default: the contract's.
         again: append a file that was appended before once more.
+        shape: what a folder is: one table, or files; default: told from what is in it.
+        external: leave the data where they are; the version records names, sizes and times.
+        hash_: of external data read all bytes too, and compare them whenever they are used.
+        snapshot: of external data their state as their own system calls it: version, etag, id.
+        sql: a query whose rows are added; --from says where.
+        from_: duckdb:///FILE, sqlite:///FILE, or a glob of files, the table `source` of the query.
         because: why.
         at: effective time: when these data were known.
     """
     wish = Addition(
-        name=name, source=source, append=append, key=key, again=again, contract=contract,
-        because=because,
+        name=name, source=asked_source(source, sql, from_), append=append, key=key, again=again,
+        contract=contract, because=because, shape=shape, is_hashed=hash_, snapshot=snapshot,
     )  # fmt: skip
+    if external:
+        return external_added(record, wish, at)
+    refuse_idle(wish)
     return added(record, wish, at)
 
 
@@ -138,6 +157,11 @@ def diff_contracts(record: Record, old: Artifact, new: Artifact) -> ContractChan
     return contract_changes(show_contract(record, old), show_contract(record, new))
 
 
+def show_folder_contract(record: Record, artifact: Artifact) -> FolderSpec:
+    """Return a folder contract as it was kept."""
+    return read_value(record, artifact, FolderSpec)
+
+
 def show_verdict(record: Record, artifact: Artifact) -> Verdict:
     """Return a verdict as it was kept."""
     return read_value(record, artifact, Verdict)
@@ -155,7 +179,13 @@ OPERATIONS = (
         function=add_data,
         command=("data", "add"),
         role="contributor",
-        examples=("tidemill data add flights raw/flights-2013-01.csv --append --at 2013-02-01",),
+        begins=True,
+        examples=(
+            "tidemill data add flights raw/flights-2013-01.csv --append --at 2013-02-01",
+            "tidemill data add pictures ./pictures --because 'as the camera wrote them'",
+            "tidemill data add lake ./lake --external",
+            "tidemill data add late --sql 'select * from source' --from 'raw/*.csv'",
+        ),
     ),
     Operation(
         function=check_data,
@@ -175,6 +205,7 @@ OPERATIONS = (
 )
 KINDS = (
     Kind(name="contract", what="what data promise", show=show_contract, diff=diff_contracts),
+    Kind(name="folder_contract", what="what a folder promises", show=show_folder_contract),
     Kind(name="verdict", what="what a check said", show=show_verdict),
     Kind(name="profile", what="statistics of added rows, a column each", show=show_profile),
 )

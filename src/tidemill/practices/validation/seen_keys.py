@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Run = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
-SPILL_ROWS = 4_000_000
-"""Keys of a sorted run that goes to a temporary file: 64 MiB."""
+SPILL_ROWS = 2_000_000
+"""Keys of a sorted run that goes to a temporary file: 32 MiB."""
 
 _SEEDS = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tidemill.practices.versioning.tables import StoredTable, TableManifest, TableWriter
 
 KIND = "data"
-_WAIT_S = 600.0
+WAIT_S = 600.0
 
 
 class Watcher(Protocol):
@@ -104,7 +104,7 @@ def ingest(  # noqa: PLR0913 - a source, where it goes, and how
         append=append, key=tuple(key), watchers=tuple(watchers), at=at, because=because,
         schema=schema or {}, again=again, unread=unread,
     )  # fmt: skip
-    with sole(record, f"ingest:{ref}", wait_s=_WAIT_S) as held:
+    with sole(record, f"ingest:{ref}", wait_s=WAIT_S) as held:
         return _ingested(record, ref, source, wish, held)
 
 
@@ -114,15 +114,20 @@ def open_data(record: Record, pointer: str, at: datetime | None = None) -> DataV
     Raises:
         NotFoundError: no such data, or none as early as `at`.
     """
-    parsed = parse_pointer(pointer, project=record.project, kind=KIND)
-    if at is not None and parsed.number is None and parsed.word is None and parsed.at is None:
-        parsed = msgspec.structs.replace(parsed, at=at)
-    version = resolve(record, parsed)
+    version = version_at(record, pointer, at)
     artifact = find_artifact(record, version.artifact)
     return DataVersion(
         version=version, artifact=artifact, manifest_digest=manifest_of(artifact),
         rows=int(artifact.summary.get("rows") or 0),
     )  # fmt: skip
+
+
+def version_at(record: Record, pointer: str, at: datetime | None = None) -> Version:
+    """Return the version that a pointer names, whatever it is. Raises as `open_data`."""
+    parsed = parse_pointer(pointer, project=record.project, kind=KIND)
+    if at is not None and parsed.number is None and parsed.word is None and parsed.at is None:
+        parsed = msgspec.structs.replace(parsed, at=at)
+    return resolve(record, parsed)
 
 
 def scan_data(record: Record, pointer: str, at: datetime | None = None) -> pl.LazyFrame:
@@ -139,6 +144,16 @@ def manifest_of(artifact: Artifact) -> Digest:
     Raises:
         InvalidInputError: it is no table, or its bytes were removed.
     """
+    if artifact.kind == "external":
+        raise InvalidInputError(
+            f"these data are external, not held: they lie at {artifact.summary.get('place')}",
+            fix="use them in a pipeline (tm.data), or add them without --external",
+        )
+    if artifact.id.startswith("tree1:"):
+        raise InvalidInputError(
+            f"{artifact} is a folder of files and has no rows",
+            fix="get its files: tidemill data get NAME --out FOLDER",
+        )
     if artifact.kind not in TABLE_KINDS or artifact.manifest is None:
         raise InvalidInputError(
             f"{artifact} is no table whose rows are here", fix="name a data version: data:NAME@N"
