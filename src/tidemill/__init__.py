@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     )
     from tidemill.practices.pipelines.figures import figure as figure
     from tidemill.practices.pipelines.outputs import load as load
+    from tidemill.practices.pipelines.released_code import released as released
     from tidemill.practices.validation.contract import (
         Contract as Contract,
     )

@@ -110,7 +110,8 @@ class Embedded:
         return Places(
             clock=self.clock, ledger=self.ledger, objects=self.objects, sources=self.sources,
             stream=self.stream, online=self.online, executor=self.executor, target=self.target,
-            workspace=self.workspace, in_process=self.in_process, notifier=self.notifier, environments=self.environments,
+            workspace=self.workspace, notifier=self.notifier, environments=self.environments,
+            in_process=self.in_process,
         )  # fmt: skip
 
     def clock(self) -> Clock:

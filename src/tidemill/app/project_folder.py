@@ -72,7 +72,8 @@ def begin_project(start: Path, say: Callable[[str], None]) -> Path:
             fix="go into a folder of its own: mkdir try && cd try   (or tidemill init NAME)",
         )
     state_folder(folder)
-    say(f"tidemill: {folder / STATE} keeps the record of project {project_name(folder)} from now on")
+    name = project_name(folder)
+    say(f"tidemill: {folder / STATE} keeps the record of project {name} from now on")
     return folder
 
 

@@ -51,12 +51,18 @@ def runner_of(folder: Path, code: Path, objects: Path, *, is_own: bool = True) -
     from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415
     from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
     from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
+    from tidemill.practices.pipelines.released_modules import (  # noqa: PLC0415
+        allow_releases,
+        releases_folder,
+    )
     from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
     from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
 
     sources = LocalWorkspace(folder, code).sources()
     identity = identity_of_sources(folder, sources)
-    outside = OutsideModules(sources, editable_folders())
+    releases = releases_folder(folder)
+    allow_releases(releases)
+    outside = OutsideModules(sources, [*editable_folders(), releases])
     return StepRunner(LocalObjectStore(objects), identity, code, outside, is_own=is_own)
 
 

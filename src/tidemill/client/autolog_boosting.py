@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidemill.client.autolog_runs import log_parameters, logged, outermost, quietly
@@ -54,7 +55,10 @@ def _traced(library: str, train: Any) -> Any:  # noqa: ANN401 - functions of a l
             return train(params, *args, **_with(kwargs, more))
 
     def _train(
-        run: LiveRun | None, params: Any, args: tuple[Any, ...], kwargs: dict[str, Any]  # noqa: ANN401
+        run: LiveRun | None,
+        params: Any,  # noqa: ANN401 - a mapping
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:  # noqa: ANN401 - a booster
         if run is None:
             return train(params, *args, **kwargs)
@@ -85,7 +89,7 @@ def _after(run: LiveRun, booster: Any, seconds: float) -> None:  # noqa: ANN401 
 def _lightgbm_callback(run: LiveRun) -> Any:  # noqa: ANN401 - a callback of LightGBM
     def after_iteration(env: Any) -> None:  # noqa: ANN401 - LightGBM's own
         for entry in env.evaluation_result_list or ():
-            quietly(lambda e=entry: run.figure(f"{e[0]}.{e[1]}", e[2], step=env.iteration))
+            quietly(partial(run.figure, f"{entry[0]}.{entry[1]}", entry[2], step=env.iteration))
 
     after_iteration.order = 30  # type: ignore[attr-defined]
     return after_iteration
@@ -94,13 +98,13 @@ def _lightgbm_callback(run: LiveRun) -> Any:  # noqa: ANN401 - a callback of Lig
 def _xgboost_callback(run: LiveRun) -> Any:  # noqa: ANN401 - a callback of XGBoost
     from xgboost.callback import TrainingCallback  # noqa: PLC0415 - it is imported already
 
-    class Logged(TrainingCallback):  # type: ignore[misc]
+    class Logged(TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ANN401, ARG002
             for data, metrics in evals_log.items():
                 for name, values in metrics.items():
                     last = values[-1]
                     value = last[0] if isinstance(last, tuple) else last
-                    quietly(lambda d=data, n=name, v=value: run.figure(f"{d}.{n}", v, step=epoch))
+                    quietly(partial(run.figure, f"{data}.{name}", value, step=epoch))
             return False
 
     return Logged()

@@ -23,7 +23,7 @@ def patch(module_name: str) -> Callable[[], None]:
     own_hook = root.__dict__.get("__init_subclass__")
     patched: list[type] = []
 
-    def also_later(cls: type, **options: Any) -> None:  # noqa: ANN401 - of the subclass
+    def also_later(cls: type, /, **options: Any) -> None:  # noqa: ANN401 - of the subclass
         super(root, cls).__init_subclass__(**options)
         if _wrap(cls):
             patched.append(cls)
@@ -45,6 +45,7 @@ def _below(root: type) -> Iterator[type]:
     seen: set[type] = set()
     waiting = [root]
     while waiting:
+        cls: type
         for cls in waiting.pop().__subclasses__():
             if cls not in seen:
                 seen.add(cls)

@@ -7,6 +7,7 @@ Nothing is copied from a device while the loop goes on: the thread that writes r
 from __future__ import annotations
 
 import functools
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tidemill.client.autolog_runs import log_parameters, quietly
@@ -30,9 +31,8 @@ class _Loop:
 
 def patch(_module_name: str) -> Callable[[], None]:
     """Follow losses and steps; returns how to undo it."""
-    import torch  # noqa: PLC0415 - it is being imported
-    from torch.optim.optimizer import register_optimizer_step_post_hook  # noqa: PLC0415
-
+    torch: Any = import_module("torch")
+    optimizers: Any = import_module("torch.optim.optimizer")
     loop = _Loop()
     backward = torch.Tensor.backward
 
@@ -48,7 +48,7 @@ def patch(_module_name: str) -> Callable[[], None]:
             quietly(lambda: _log(loop, run, optimizer))
 
     torch.Tensor.backward = noted
-    hook = register_optimizer_step_post_hook(stepped)
+    hook = optimizers.register_optimizer_step_post_hook(stepped)
 
     def undo() -> None:
         torch.Tensor.backward = backward

@@ -12,7 +12,7 @@ def drawable(value: object) -> object:
     """
     kind = type(value)
     if isinstance(value, msgspec.Struct) and not hasattr(kind, "_repr_html_"):
-        kind._repr_html_ = _drawn  # type: ignore[attr-defined]  # noqa: SLF001 - IPython's name
+        kind._repr_html_ = _drawn  # type: ignore[attr-defined]
     return value
 
 

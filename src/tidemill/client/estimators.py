@@ -40,7 +40,7 @@ def model_of(
 
 
 def task_of(fitted: Any, label: str) -> Task:  # noqa: ANN401 - any library's model
-    """Return the task of a fitted model: its classes say it, else its objective, else regression."""
+    """Return the task of a fitted model: by its classes, else its objective, else regression."""
     classes = getattr(fitted, "classes_", None)
     if classes is not None and len(classes) > 2:
         return Task(kind="multiclass", label=label, classes=tuple(str(one) for one in classes))
@@ -75,5 +75,5 @@ def frame_of(rows: Any) -> pl.DataFrame:  # noqa: ANN401 - rows of any library
         return pl.DataFrame(rows)
     raise InvalidInputError(
         f"a {type(rows).__name__} is no table",
-        fix="give a frame (Polars, pandas, Arrow), a mapping of columns, or a two-dimensional array",
+        fix="give a frame (Polars, pandas, Arrow), a mapping of columns, or an array of rows",
     )

@@ -22,7 +22,7 @@ from tidemill.client.html_parts import (
     text,
 )
 from tidemill.core.text import spell
-from tidemill.lineage.wording import note_text, spell_time
+from tidemill.lineage.wording import item_text, note_text, spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +85,9 @@ def _difference(value: Difference) -> str:
 
 
 def _told(cell: object) -> object:
-    return cell if isinstance(cell, int | float | str) else spell(cell)
+    if isinstance(cell, str):
+        return item_text(cell)
+    return cell if isinstance(cell, int | float) else spell(cell)
 
 
 def _listing(value: Listing) -> str:
@@ -115,8 +117,7 @@ def _impact(value: Impact) -> str:
 
 def _history(value: History) -> str:
     rows = [
-        (spell_time(e.at), e.effective_text, e.who, e.what, e.run[-8:], e.why)
-        for e in value.events
+        (spell_time(e.at), e.effective_text, e.who, e.what, e.run[-8:], e.why) for e in value.events
     ]
     if not rows:
         return card(value.of, heading(value.hint or "nothing was done to it"))
@@ -143,7 +144,8 @@ def live_run(run: LiveRun) -> str:
     """Return a run by hand: its parameters, figures as curves, and what it made."""
     parts = []
     if run.parameters:
-        parts += [heading("parameters"), table((), [(k, _told(v)) for k, v in run.parameters.items()])]
+        rows = [(name, _told(value)) for name, value in run.parameters.items()]
+        parts += [heading("parameters"), table((), rows)]
     series = {name: points for name, points in run.history.items() if len(points) > 1}
     single = {name: points[-1][1] for name, points in run.history.items() if len(points) == 1}
     if single:
@@ -156,7 +158,8 @@ def live_run(run: LiveRun) -> str:
     if run.doubt:
         parts.append(heading(run.doubt))
     if run.status != "not begun":
-        parts.append(details("more", pre(f'tm.show("run:{run.id[-8:]}")\ntm.why("run:{run.id[-8:]}")')))
+        pointer = f'"run:{run.id[-8:]}"'
+        parts.append(details("more", pre(f"tm.show({pointer})\ntm.why({pointer})")))
     return card(f"run {run.name}", *parts, state=run.status)
 
 

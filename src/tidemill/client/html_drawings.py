@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from tidemill.client.html_parts import CALM, LINE, TINT, text
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
 
     from tidemill.lineage.explain import WhyNode
 
-_BOX_WIDTH, _BOX_HEIGHT, _ROW, _COLUMN = 250, 40, 52, 300
+_BOX_WIDTH, _BOX_HEIGHT, _ROW, _COLUMN = 212, 40, 50, 246
 MOST_BOXES = 60
-_WORDS = 38
+_WORDS = 32
+_BEFORE_ID = re.compile(r" (?=[a-z0-9]+:[0-9a-f]{8,})| \(| by ")
+"""Where the second line of a title begins: at a digest, a bracket, or whoever did it."""
 _KINDS = {"data": "#3b82c4", "table": "#3b82c4", "tree": "#3b82c4", "model": "#2e9e5b"}
 _POINTS = 300
 
@@ -28,7 +31,7 @@ class _Box:
 
 
 def lineage(root: WhyNode) -> str:
-    """Return a graph of what made a thing: the thing on the left, what it came from to the right."""
+    """Return a graph of what made a thing: the thing left, what it came from to the right."""
     boxes: list[_Box] = []
     lines: list[tuple[_Box, _Box]] = []
     rows = 0
@@ -37,10 +40,8 @@ def lineage(root: WhyNode) -> str:
         nonlocal rows
         box = _Box(node, column)
         boxes.append(box)
-        below = []
-        for one in node.below:
-            if len(boxes) < MOST_BOXES:
-                below.append(place(one, column + 1))
+        shown = (one for one in node.below if one.kind != "machine")
+        below = [place(one, column + 1) for one in shown if len(boxes) < MOST_BOXES]
         if below:
             box.row = (below[0].row + below[-1].row) / 2
         else:
@@ -84,11 +85,11 @@ def _box(box: _Box) -> str:
 
 
 def _split(title: str) -> tuple[str, str, str]:
-    """Return a title before and after its first bracket or its first ` by `."""
-    for mark in (" (", " by "):
-        if mark in title:
-            return title.partition(mark)
-    return title, "", ""
+    """Return a title before and after its first digest, bracket or ` by `."""
+    found = _BEFORE_ID.search(title)
+    if found is None:
+        return title, "", ""
+    return title[: found.start()], found[0], title[found.end() :].removesuffix(")")
 
 
 def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> str:

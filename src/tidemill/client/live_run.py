@@ -13,8 +13,8 @@ from tidemill.core.errors import CancelledError, InvalidInputError, UsageError
 from tidemill.core.pointer import parse_pointer, proposed_name
 from tidemill.lineage.artifacts import checkout, find_artifact, put_bytes, put_files
 from tidemill.lineage.refs import resolve
-from tidemill.practices.pipelines.by_hand import HandRun
 from tidemill.practices.infrastructure.session import session_name
+from tidemill.practices.pipelines.by_hand import HandRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tidemill.core.artifact import Artifact
-    from tidemill.core.run import RunId
+    from tidemill.core.run import RunId, Status
     from tidemill.core.task import Task
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import PendingVersion, RunDraft
     from tidemill.practices.versioning.model import Model
 
-SHOWN_POINTS = 5000
-"""Points of a figure that a notebook draws."""
 _TABLE_ROWS = 1000
 """Rows of a sample that are kept beside a model."""
 
@@ -50,14 +48,14 @@ class LiveRun:
     In a notebook `start()` and `end()` do the same over several cells.
     """
 
-    def __init__(  # noqa: PLR0913 - the attributes of a run
+    def __init__(
         self,
         record: Record,
         name: str = "",
         *,
         because: str = "",
         at: datetime | None = None,
-        parent: str | None = None,
+        parent: RunId | None = None,
         parameters: Mapping[str, object] | None = None,
     ) -> None:
         self._record = record
@@ -67,7 +65,6 @@ class LiveRun:
         self._hand: HandRun | None = None
         self._models: list[PendingVersion] = []
         self._names: dict[str, int] = {}
-        self.history: dict[str, list[tuple[int, float]]] = {}
         self.status, self.error = "not begun", ""
 
     @property
@@ -81,6 +78,11 @@ class LiveRun:
     def parameters(self) -> Mapping[str, object]:
         """The parameters so far."""
         return self._hand.parameters if self._hand else self._given
+
+    @property
+    def history(self) -> Mapping[str, list[tuple[int, float]]]:
+        """The figures so far, step and value; a long one is thinned."""
+        return self._hand.history if self._hand else {}
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -103,20 +105,20 @@ class LiveRun:
         parent = self._parent or (open_lives[-1].id if open_lives else None)
         self._hand = HandRun(
             self._record, self.name, parameters=self._given, because=self._because, at=self._at,
-            parent=parent,  # type: ignore[arg-type] - a run's id as text
+            parent=parent,
         )  # fmt: skip
         self.status = "running"
         open_lives.append(self)
         atexit.register(_end_at_exit)
         return self
 
-    def end(self, status: str = "done", error: str = "") -> None:
+    def end(self, status: Status = "done", error: str = "") -> None:
         """Seal the run; once it has ended this does nothing."""
         if self._hand is None or not self._hand.is_open:
             return
         open_lives[:] = [one for one in open_lives if one is not self]
         self.status, self.error = status, error
-        self._hand.end(status, error)  # type: ignore[arg-type] - one of the statuses
+        self._hand.end(status, error)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -141,9 +143,6 @@ class LiveRun:
     def figure(self, name: str, value: SupportsFloat, *, step: int = 0) -> None:
         """Log a figure, such as a loss; returns at once, and never fails."""
         self._required().figure(name, value, step)
-        points = self.history.setdefault(name, [])
-        if isinstance(value, int | float) and len(points) < SHOWN_POINTS:
-            points.append((step, float(value)))
 
     def figures(self, values: Mapping[str, SupportsFloat], *, step: int = 0) -> None:
         """Log several figures of one step."""
@@ -208,7 +207,7 @@ class LiveRun:
         stored = put_files(self._record, "file", files, summary={"name": name or given.name})
         return self._made(stored, name or given.name)
 
-    def log_model(  # noqa: PLR0913 - a model, and what is said of it
+    def log_model(
         self,
         name: str,
         model: object,
@@ -333,4 +332,7 @@ def _end_at_exit() -> None:
     """End what is still open when the process ends; as failed where an error ends it."""
     raised = getattr(sys, "last_value", None)
     for one in reversed(list(open_lives)):
-        one.end(*(("failed", _told(raised)) if raised is not None else ("done", "")))
+        if raised is not None:
+            one.end("failed", _told(raised))
+        else:
+            one.end()

@@ -10,6 +10,7 @@ from tidemill.client.drawable import drawable
 from tidemill.client.methods import Methods
 from tidemill.core.errors import UsageError
 from tidemill.core.operation import Operation
+from tidemill.core.run import RunId
 from tidemill.dispatch.call import authorise, call, local_role
 from tidemill.dispatch.parameters import with_times
 from tidemill.dispatch.registry import offers, operation_named
@@ -106,8 +107,9 @@ class Project(Methods):
         asked = Operation(function=LiveRun.start, command=("run",), role="contributor")
         authorise(self._record, asked, self._role_of(self._record))
         return LiveRun(
-            self._record, name, because=because, at=at, parent=parent, parameters=parameters
-        )
+            self._record, name, because=because, at=at, parent=RunId(parent) if parent else None,
+            parameters=parameters,
+        )  # fmt: skip
 
     def operation(self, name: str) -> Callable[..., Any]:
         """Return an operation by its name, bound to this record and authorised when called.

@@ -40,7 +40,8 @@ class OutsideModules:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and self._known.get(name) != file:
                 self._known[name] = file
-                if not self._is_covered(os.path.realpath(file)):
+                is_made_up = not os.path.isabs(file) and not os.path.exists(file)  # noqa: PTH110, PTH117 - torch.ops
+                if not is_made_up and not self._is_covered(os.path.realpath(file)):
                     self._outside[name] = None
         return tuple(sorted(self._outside))
 

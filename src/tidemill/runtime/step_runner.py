@@ -79,7 +79,7 @@ class StepRunner:
             before, start = _cpu_s(), time.perf_counter()  # importing is no part of the step
             _forget_peak()
             values = self._call(function, order, figures)
-        except BaseException as raised:  # noqa: BLE001 - the outermost loop of the worker
+        except BaseException as raised:
             if not self._is_own and isinstance(raised, KeyboardInterrupt | bdb.BdbQuit):
                 raise KeyboardInterrupt from raised
             error, where = _told(raised), self._where(raised)
@@ -214,7 +214,7 @@ def _function(module: ModuleType, qualname: str) -> Callable[..., Any]:
     found: Any = module
     for part in qualname.split("."):
         found = getattr(found, part)
-    return found.function if isinstance(found, Step) else found  # type: ignore[no-any-return]
+    return found.function if isinstance(found, Step) else found
 
 
 def _parts(order: StepOrder, result: object) -> list[tuple[str, object]]:

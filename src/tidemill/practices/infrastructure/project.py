@@ -65,8 +65,10 @@ def declared(
     found: dict[str, object] = {}
     session = session_module()
     for module in (*project_modules(record), *([session] if session else [])):
+        private = "_" if module is session else "__"  # a notebook keeps what it showed as _3
         for variable, value in vars(module).items():
-            if variable.startswith("__" if module is not session else "_") or not _is_declared(value, type_, of_class=class_objects):
+            is_declared = _is_declared(value, type_, of_class=class_objects)
+            if variable.startswith(private) or not is_declared:
                 continue
             name = _name_of(value, variable)
             if found.setdefault(name, value) is not value:
@@ -88,7 +90,7 @@ def project_modules(record: Record) -> tuple[ModuleType, ...]:
     if folder not in _LOADED:
         named = record.settings.text("project.modules")
         names = [name.strip() for name in named.split(",") if name.strip()]
-        _LOADED[folder] = import_modules(folder, names or list(_own_modules(folder)))
+        _LOADED[folder] = import_modules(folder, names or list(own_modules(folder)))
     return _LOADED[folder]
 
 
@@ -147,7 +149,8 @@ def load_object(path: str, folder: Path) -> object:
     return found
 
 
-def _own_modules(folder: Path) -> Iterator[str]:
+def own_modules(folder: Path) -> Iterator[str]:
+    """Yield the names of a folder's modules that import tidemill, without tests."""
     running = session_script()
     for path in sorted(folder.glob("*.py")):
         is_test = path.name.startswith("test_") or path.name == "conftest.py"

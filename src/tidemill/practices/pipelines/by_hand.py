@@ -46,13 +46,16 @@ FLUSH_S = 1.0
 FLUSH_FIGURES = 5000
 """So many figures are written at once, whatever the time."""
 
+REMEMBERED = 4096
+"""Points of a figure that are kept to be drawn; of more, every second is forgotten."""
+
 _Figure = tuple[str, SupportsFloat, int, "datetime"]
 
 
 class HandRun:
     """One run by hand; safe for threads. Nothing of it raises in the middle of a training."""
 
-    def __init__(  # noqa: PLR0913 - the attributes of a run
+    def __init__(
         self,
         record: Record,
         name: str,
@@ -78,6 +81,7 @@ class HandRun:
         self._facts: list[Fact] = []
         self._objects: list[Digest] = []
         self._figures: list[_Figure] = []
+        self.history: dict[str, list[tuple[int, float]]] = {}
         self._notes, self._renewed = 0, record.ports.clock.monotonic_s()
         self._lease: Lease | None = record.ports.ledger.lease(
             run_lease(self.id), record.ports.ledger.owner(), LEASE_TTL_S
@@ -94,6 +98,11 @@ class HandRun:
         with self._lock:
             self._figures.append((name, value, step, self._record.now()))
             is_much = len(self._figures) >= FLUSH_FIGURES
+            if isinstance(value, int | float):
+                points = self.history.setdefault(name, [])
+                points.append((step, float(value)))
+                if len(points) >= REMEMBERED:
+                    del points[1::2]
         if is_much:
             self._wake.set()
 
@@ -185,10 +194,10 @@ class HandRun:
     def _write_on(self) -> None:
         """Write every second until the run ends; what fails is tried again, and told at the end."""
         is_told = False
-        while self.is_open:
+        while self._goes_on():
             self._wake.wait(FLUSH_S)
             self._wake.clear()
-            if not self.is_open:
+            if not self._goes_on():
                 return
             try:
                 self.flush()
@@ -197,6 +206,9 @@ class HandRun:
                 if not is_told:
                     is_told = True
                     tell(f"run {self.name} is not written for now: {error}")
+
+    def _goes_on(self) -> bool:
+        return self.is_open
 
     def _renew(self) -> None:
         now = self._record.ports.clock.monotonic_s()

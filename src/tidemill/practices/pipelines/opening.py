@@ -20,6 +20,8 @@ from tidemill.practices.pipelines.code_identity import (
 )
 from tidemill.practices.pipelines.ends import Circumstances
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
+from tidemill.practices.pipelines.session_code import MAIN
+from tidemill.practices.pipelines.session_files import session_files
 from tidemill.practices.pipelines.spelling import Speller, shown
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Opening:
         """Open the run in the record, with code, environment and machine."""
         record, wish = self._record, self._wish
         seal_lost_runs(record, self._pipeline.name)
-        captured = capture(record, self._environment)
+        is_in_session = self._pipeline.function.__module__ == MAIN
+        session = session_files() if is_in_session else {}
+        captured = capture(record, self._environment, session=session)
         ledger = record.ports.ledger
         opened = RunOpened(
             run=record.ports.clock.new_id(), kind="pipeline", name=self._pipeline.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import NotFoundError
+from tidemill.core.errors import NotFoundError, UsageError
 from tidemill.core.operation import Kind, Operation
 from tidemill.lineage.artifacts import read_bytes, read_value, tree_entries
 from tidemill.lineage.suggestions import closest
@@ -16,6 +16,7 @@ from tidemill.lineage.wording import short_id
 from tidemill.ports.workspace import EnvironmentCapture, MachineCapture
 from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.pipelines.declare import Pipeline
+from tidemill.practices.pipelines.figures import open_runs
 from tidemill.practices.pipelines.opening import RunWish
 from tidemill.practices.pipelines.release import is_inside, pipeline_name, release_of
 from tidemill.practices.pipelines.released import call_in_release
@@ -32,10 +33,11 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     record: Record,
     name: str,
     *,
-    params: Mapping[str, str] | None = None,
+    params: Mapping[str, object] | None = None,
     at: datetime | None = None,
     because: str = "",
     plan: bool = False,
+    in_process: bool = False,
     cause: str = "",
     parent: str | None = None,
 ) -> PipelineRun:
@@ -47,6 +49,7 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
         at: effective time: data are taken as they were known then; default: now.
         because: why it is run.
         plan: only say which steps would be reused and which would run.
+        in_process: run steps in this process, one after the other, so that a breakpoint stops.
         cause: what caused it, a trigger say.
         parent: the run that it belongs to.
 
@@ -57,6 +60,10 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     """
     release = release_of(record, name)
     if release is not None and not is_inside(record, release):
+        if in_process:
+            raise UsageError(
+                f"{release} runs in a process of its own", fix="leave out --in-process"
+            )
         given: dict[str, object] = {
             "name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at,
             "because": because, "plan": plan, "cause": cause, "parent": parent,
@@ -71,9 +78,15 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
             fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
         )
     wish = RunWish(
-        at=at, because=because, cause=cause, parent=_run_id(parent), is_plan=plan,
+        at=at, because=because, cause=cause, parent=_run_id(parent) or _open_run(), is_plan=plan,
+        is_in_process=in_process,
     )  # fmt: skip
     return run(record, found[own], dict(params or {}), wish)
+
+
+def _open_run() -> RunId | None:
+    """Return the run by hand that is open around the call, if one is."""
+    return open_runs[-1].id if open_runs else None
 
 
 def _run_id(text: str | None) -> RunId | None:
@@ -115,6 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         function=run_pipeline,
         command=("run",),
         role="contributor",
+        begins=True,
         hidden=("cause", "parent"),
         examples=(
             "tidemill run delay --until 2013-04-01",
@@ -125,6 +139,8 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 KINDS: tuple[Kind, ...] = (
+    Kind(name="chart", what="a chart that a run drew: SVG, PNG or HTML"),
+    Kind(name="file", what="files that a run kept", show=show_code),
     Kind(
         name="value",
         what="a result of a step: data in the typed spelling of tidemill",

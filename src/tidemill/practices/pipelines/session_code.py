@@ -7,7 +7,6 @@ refused, because a result would silently depend on it. Never a pickle.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
