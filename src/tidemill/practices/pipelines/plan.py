@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
     from tidemill.ports.executor import Value
@@ -50,6 +51,8 @@ class Plan:
         self.inputs: list[Output] = []
         self.candidates: list[Candidate] = []
         self.effects: list[Effect] = []
+        self.releases: list[Version] = []
+        """Releases of which code is used."""
         self._pumped = record.ports.clock.monotonic_s()
 
     def call(
@@ -105,6 +108,8 @@ class Plan:
         for output in self.inputs:
             if output.value is not None:
                 run.used(output.value.artifact, name=output.label, source=output.source)
+        for release in self.releases:
+            run.used(release.artifact, name=str(release.ref), source=release.run)
         seen = set()
         for node in self.schedule.nodes:
             for output in node.outputs if node.state == "reused" else ():
