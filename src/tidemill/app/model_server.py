@@ -92,9 +92,15 @@ def _serve(
 
 
 def _model(folder: Path) -> ServedModel:
-    """Load a registered model with nothing but what its format needs to predict."""
-    from tidemill.practices.versioning.model import load_to_predict  # noqa: PLC0415 - brings NumPy
+    """Load a registered model with nothing but what its format needs to predict.
 
+    Its folder is named by its id, with which its files are compared: a process that starts again
+    in a month reads what was checked out today.
+    """
+    from tidemill.practices.versioning.model import load_to_predict  # noqa: PLC0415 - brings NumPy
+    from tidemill.practices.versioning.model_files import check_files  # noqa: PLC0415 - as above
+
+    check_files(folder, f"tree1:{folder.name}")
     return load_to_predict(folder)
 
 
