@@ -9,7 +9,7 @@ from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.ledger import SqliteLedger
 from tidemill.core.actor import Actor
 from tidemill.core.errors import CorruptError
-from tidemill.core.facts import Batch, Hidden, Keyed, Noted
+from tidemill.core.facts import ArtifactMade, Batch, Hidden, Keyed, Noted
 from tidemill.core.query import Block, Query
 from tidemill.core.ref import RefName
 from tidemill.core.settings import resolve_settings
@@ -33,8 +33,17 @@ def record(path):
     """A record with two refs, three versions, moves, figures, notes, a run still open."""
     clock = SystemClock()
     absent = dict.fromkeys(
-        ("objects", "sources", "stream", "online", "executor", "target", "workspace", "notifier",
-         "environments")
+        (
+            "objects",
+            "sources",
+            "stream",
+            "online",
+            "executor",
+            "target",
+            "workspace",
+            "notifier",
+            "environments",
+        )
     )
     ports = Ports(Places(clock=lambda: clock, ledger=lambda: SqliteLedger(path, clock), **absent))
     record = Record(
@@ -44,6 +53,9 @@ def record(path):
     for ref, text in ((REF, b"one"), (REF, b"two"), (OTHER, b"three")):
         with opened(record, kind="training", name="train", params={"rate": float("nan")}) as run:
             run.used(put_bytes(record, "data", b"rows").id, name="rows", source="ab" * 16)
+            code = put_bytes(record, "code", b"def f(): ...")
+            run.add(ArtifactMade(artifact=code))
+            run.used(code.id, name="code")
             made = run.made(put_bytes(record, "model", text), name="model")
             run.figure("auc", 0.75)
             run.figure("loss", float("nan"), step=1)
@@ -201,6 +213,20 @@ def test_a_fact_that_is_not_as_its_entry_says_is_found(record, path, statements,
 
 
 GONE = "its payload is gone, and no erasure is journaled"
+
+
+def test_what_is_said_of_the_code_that_a_run_took_is_under_its_seal(record, path) -> None:
+    found = tampered(
+        record, path, "UPDATE artifact SET summary = '{}', size_bytes = 1 WHERE kind = 'code'"
+    )
+    assert {problem.where.split()[0] for problem in found.problems} == {"edges,"}
+
+
+def test_a_ref_has_no_second_name_that_could_be_changed(record, path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="generated column"):
+        tampered(record, path, "UPDATE ref SET full_name = 'model:mill/other' WHERE id = 1")
+    found = tampered(record, path, "UPDATE ref SET name = 'zz' WHERE id = 1")
+    assert found.problems
 
 
 def test_entries_without_their_payloads_are_told_one_by_one(record, path) -> None:

@@ -58,10 +58,7 @@ def environment(*, cache: Path, lock: bytes) -> EnvironmentCapture:
 def editable_folders() -> list[Path]:
     """Return the folders whose sources count as those of distributions installed editable."""
     return [
-        root
-        for folder in _distributions()
-        if is_editable(folder)
-        for root in _source_roots(folder)
+        root for folder in _distributions() if is_editable(folder) for root in _source_roots(folder)
     ]
 
 

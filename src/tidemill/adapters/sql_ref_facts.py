@@ -21,9 +21,9 @@ _REPEAT = "read it again and repeat"
 def write_ref_created(writer: BatchWriter, fact: RefCreated) -> bool:
     ref = fact.ref
     done = writer.session.execute(
-        "INSERT INTO ref (full_name, kind, project, name, owner, created_us, newest, aliases,"
-        " is_hidden) VALUES (?, ?, ?, ?, ?, ?, 0, '{}', 0) ON CONFLICT DO NOTHING",
-        (str(ref), ref.kind, ref.project, ref.name, fact.owner, microseconds(fact.at)),
+        "INSERT INTO ref (kind, project, name, owner, created_us, newest, aliases, is_hidden)"
+        " VALUES (?, ?, ?, ?, ?, 0, '{}', 0) ON CONFLICT DO NOTHING",
+        (ref.kind, ref.project, ref.name, fact.owner, microseconds(fact.at)),
     )
     if done.rowcount == 1:
         return True

@@ -114,10 +114,10 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         " LEFT JOIN node s ON s.id = e.source WHERE e.run = ?",
         (node,),
     ).fetchall()
-    made = session.execute(
-        "SELECT n.name, a.kind, a.size_bytes, a.summary, a.manifest FROM edge e"
+    vouched = session.execute(
+        "SELECT n.name, a.kind, a.size_bytes, a.summary, a.manifest, e.role FROM edge e"
         " JOIN node n ON n.id = e.artifact JOIN artifact a ON a.node = e.artifact"
-        " WHERE e.run = ? AND e.role = 'made'",
+        " WHERE e.run = ? AND (e.role = 'made' OR e.source = 0)",
         (node,),
     ).fetchall()
     points = session.execute(
@@ -134,10 +134,18 @@ def _seal(session: Session, fact: RunSealed, node: int) -> Seal:
         fact.run,
         [Edge(run=fact.run, role=e[0], name=e[1], artifact=e[2], source=e[3]) for e in edges],
         [figures],
-        {row[0]: description_digest(row[1], row[2], msgspec.json.decode(row[3])) for row in made},
+        {row[0]: _description(*row[1:4]) for row in vouched},
     )
-    tables = {(row[0], row[4]) for row in made if row[4] and row[0].startswith("td1:")}
+    tables = {
+        (row[0], row[4])
+        for row in vouched
+        if row[4] and row[5] == "made" and row[0].startswith("td1:")
+    }
     return msgspec.structs.replace(seal, placed=tuple(sorted(tables)))
+
+
+def _description(kind: str, size_bytes: int, summary: str) -> str:
+    return description_digest(kind, size_bytes, msgspec.json.decode(summary))
 
 
 def write_edge(writer: BatchWriter, fact: Edge) -> bool:

@@ -52,8 +52,9 @@ CREATE TABLE figure (
 CREATE INDEX figure_by_key ON figure (key, value);
 
 CREATE TABLE ref (
-    id {serial}, full_name {text} NOT NULL UNIQUE, kind {text} NOT NULL, project {text} NOT NULL,
-    name {text} NOT NULL, owner {text} NOT NULL, created_us BIGINT NOT NULL,
+    id {serial}, kind {text} NOT NULL, project {text} NOT NULL, name {text} NOT NULL,
+    full_name {text} GENERATED ALWAYS AS (kind || ':' || project || '/' || name) STORED UNIQUE,
+    owner {text} NOT NULL, created_us BIGINT NOT NULL,
     newest BIGINT NOT NULL, aliases {text} NOT NULL, is_hidden SMALLINT NOT NULL
 );
 CREATE INDEX ref_by_kind ON ref (kind, project, name);

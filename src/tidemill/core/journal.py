@@ -84,18 +84,19 @@ _NAMES = {
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run holds when it is sealed: edges, figures, what it made, in a fixed order.
+    """What a run holds when it is sealed: edges, figures, what it vouches for, in a fixed order.
 
-    An edge is (role, name, artifact, run that it was taken from or an empty text). What was made is
-    (artifact, digest of what the record says of it). `placed` is (table, manifest) as of the seal:
-    the id of a table is the digest of its rows, so its manifest needs an entry of its own, while
-    `Placed` may put it elsewhere later.
+    An edge is (role, name, artifact, run that it was taken from or an empty text). A run vouches
+    for what it made and for what it took from no other run (code, environment, machine):
+    `vouched` is (artifact, digest of what the record says of it). `placed` is (table, manifest) as
+    of the seal: the id of a table is the digest of its rows, so its manifest needs an entry of its
+    own, while `Placed` may put it elsewhere later.
     """
 
     run: str
     edges: tuple[tuple[str, str, str, str], ...]
     figures: str
-    made: tuple[tuple[str, str], ...] = ()
+    vouched: tuple[tuple[str, str], ...] = ()
     placed: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -108,10 +109,10 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     ) -> "Seal":
         """Return the seal of a run from its facts, whatever order they came in.
 
-        `known` has the `description_digest` of each artifact that the run made.
+        `known` has the `description_digest` of each artifact that the run vouches for.
         """
         known = known or {}
-        made = {edge.artifact for edge in edges if edge.role == "made"}
+        vouched = {edge.artifact for edge in edges if edge.role == "made" or not edge.source}
         rows = sorted(
             (key, step, at.isoformat(), repr(value))
             for figure in figures
@@ -125,7 +126,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
                 sorted((edge.role, edge.name, edge.artifact, edge.source or "") for edge in edges)
             ),
             figures=blake3(canonical_json(rows)).hexdigest() if rows else "",
-            made=tuple((artifact, known.get(artifact, "")) for artifact in sorted(made)),
+            vouched=tuple((artifact, known.get(artifact, "")) for artifact in sorted(vouched)),
         )
 
 

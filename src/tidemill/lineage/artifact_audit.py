@@ -1,8 +1,9 @@
 """The audit of artifacts: bytes and manifests are those of their ids, and none is missing.
 
 What the record says of an artifact (kind, size, summary, manifest of a table) is under the seal of
-the run that made it (`journal_facts.py`). Its bytes need no entry: its id is their digest. Nothing
-is changed: a damaged object is told, and stays where it is.
+the run that vouches for it: that made it, or took it from no other run (`journal_facts.py`). Its
+bytes need no entry: its id is their digest. Nothing is changed: a damaged object is told, and stays
+where it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from tidemill.core.artifact import Artifact
 from tidemill.core.digest import TreeEntry
-from tidemill.core.query import EdgeRow, Query, Where
+from tidemill.core.query import EdgeRow, Query
 from tidemill.core.ref import Version
 from tidemill.lineage.artifacts import is_content_of
 from tidemill.lineage.paging import every
@@ -77,7 +78,7 @@ def artifact_problems(
     ledger = record.ports.ledger
     audit = ObjectAudit(record.ports.objects, is_quick=is_quick)
     # Who names an artifact comes first: what is written meanwhile then is found among artifacts.
-    runs, refs = _makers(ledger), _refs(ledger)
+    runs, refs = _vouching(ledger), _refs(ledger)
     missing = runs.keys() | refs.keys()
     tables: list[Artifact] = []
     for artifact in every(ledger, Query(Artifact, limit=PAGE_ROWS)):
@@ -100,9 +101,14 @@ def artifact_problems(
         )
 
 
-def _makers(ledger: Ledger) -> dict[str, str]:
-    made = Query(EdgeRow, where=(Where("role", "=", "made"),), limit=PAGE_ROWS)
-    return {str(edge.artifact): str(edge.run) for edge in every(ledger, made)}
+def _vouching(ledger: Ledger) -> dict[str, str]:
+    """Return a run of each artifact that a run made, or took from no other run."""
+    edges = every(ledger, Query(EdgeRow, limit=PAGE_ROWS))
+    return {
+        str(edge.artifact): str(edge.run)
+        for edge in edges
+        if edge.role == "made" or edge.source is None
+    }
 
 
 def _refs(ledger: Ledger) -> dict[str, list[str]]:

@@ -151,8 +151,8 @@ class ExpectedFacts:
             run = Where("run", "=", suspect.identity[0])
             edges = list(every(ledger, Query(EdgeRow, where=(run,), limit=PAGE_ROWS)))
             figures = list(every(ledger, Query(Figure, where=(run,), limit=PAGE_ROWS)))
-            made = tuple(edge.artifact for edge in edges if edge.role == "made")
-            artifacts = Query(Artifact, where=(Where("id", "in", made),), limit=PAGE_ROWS)
+            named = tuple(edge.artifact for edge in edges)
+            artifacts = Query(Artifact, where=(Where("id", "in", named),), limit=PAGE_ROWS)
             self._known |= {one.id: _description(one) for one in every(ledger, artifacts)}
             row: Any = _seal_of(suspect.identity[0], edges, figures, self._known)
         elif suspect.result is Keyed:
@@ -160,8 +160,8 @@ class ExpectedFacts:
         elif suspect.result is Placed:
             row = _placed(suspect.identity[0], ledger)
         else:
-            named = zip(IDENTITY[suspect.result], suspect.identity, strict=True)
-            where = tuple(Where(field, "=", value) for field, value in named)
+            fields = zip(IDENTITY[suspect.result], suspect.identity, strict=True)
+            where = tuple(Where(field, "=", value) for field, value in fields)
             found: list[Any] = ledger.find(Query(suspect.result, where=where, limit=1))
             row = found[0] if found else None
         return any(True for _ in self._judged(suspect.result, suspect.identity, row))
