@@ -61,14 +61,13 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     release = release_of(record, name)
     if release is not None and not is_inside(record, release):
         if in_process:
-            raise UsageError(
-                f"{release} runs in a process of its own", fix="leave out --in-process"
-            )
-        given: dict[str, object] = {
-            "name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at,
-            "because": because, "plan": plan, "cause": cause, "parent": parent,
-        }  # fmt: skip
-        return call_in_release(record, release, "run_pipeline", given, PipelineRun)
+            raise UsageError(f"{release} runs in its own process", fix="leave out --in-process")
+        return call_in_release(
+            record, release, "run_pipeline",
+            {"name": f"{release.ref}@{release.number}", "params": dict(params or {}), "at": at,
+             "because": because, "plan": plan, "cause": cause, "parent": parent},
+            PipelineRun,
+        )  # fmt: skip
     found = declared(record, Pipeline)
     own = pipeline_name(record, name) if release is not None else name
     if own not in found:
