@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Signature as Signature,
     )
     from tidemill.core.task import Task as Task
+    from tidemill.practices.delivery.prediction_step import predict as predict
     from tidemill.practices.features.declare import (
         average as average,
     )
@@ -106,13 +107,9 @@ if TYPE_CHECKING:
     from tidemill.practices.validation.contract import (
         rule as rule,
     )
+    from tidemill.practices.versioning.columns import matrix as matrix
     from tidemill.practices.versioning.model import Model as Model
-    from tidemill.practices.versioning.signatures import (
-        infer_signature as infer_signature,
-    )
-    from tidemill.practices.versioning.signatures import (
-        matrix as matrix,
-    )
+    from tidemill.practices.versioning.signatures import infer_signature as infer_signature
 
     _here = cast("Project", None)
     # operations, by `.ci/faces.py`

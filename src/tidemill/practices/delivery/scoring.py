@@ -31,6 +31,7 @@ from tidemill.practices.monitoring.seals import PREDICTIONS, SealFacts
 from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of
 from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder
+from tidemill.wire.prediction_ids import MOST_SCORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -253,6 +254,11 @@ def _written(
             record.tell.progress(f"scoring {_data_name(spec)}, rows", taken.rows)
             record.tell.check()
             held.renew()
+    if taken.rows > MOST_SCORED:
+        raise InvalidInputError(
+            f"{_data_name(spec)} has more than {MOST_SCORED:,} rows",
+            fix="score it window by window: --window START..END",
+        )
     if not taken.rows:
         where = f" in {spec.window}" if spec.window else ""
         raise InvalidInputError(
