@@ -47,7 +47,9 @@ def folder_to_add(record: Record, wish: Addition) -> Path | None:
             )
         return None
     newest = newest_shape(record, wish.name)
-    shape = wish.shape or {"folder": "files", "table": "table"}.get(newest) or place.shape
+    shape = {"folder": "files", "table": "table"}.get(newest, place.shape)
+    if wish.shape != "auto":
+        shape = wish.shape
     return place.path if shape == "files" else None
 
 

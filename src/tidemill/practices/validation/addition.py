@@ -24,8 +24,8 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     again: bool
     contract: str
     because: str
-    shape: Literal["", "table", "files"] = ""
-    """What a folder is to be; "" is told from its files."""
+    shape: Literal["auto", "table", "files"] = "auto"
+    """What a folder is to be; auto: told from its files."""
     is_hashed: bool = False
     snapshot: str = ""
 

@@ -71,7 +71,7 @@ def add_data(  # noqa: PLR0913 - a source, where it goes, and how
     contract: str = "",
     key: tuple[str, ...] = (),
     again: bool = False,
-    shape: Literal["", "table", "files"] = "",
+    shape: Literal["auto", "table", "files"] = "auto",
     external: bool = False,
     hash_: bool = False,
     snapshot: str = "",
