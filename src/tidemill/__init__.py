@@ -108,6 +108,7 @@ if TYPE_CHECKING:
         rule as rule,
     )
     from tidemill.practices.versioning.columns import matrix as matrix
+    from tidemill.practices.versioning.formats.python_model import PythonModel as PythonModel
     from tidemill.practices.versioning.model import Model as Model
     from tidemill.practices.versioning.signatures import infer_signature as infer_signature
 
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     collect_days = _here.collect_days
     comment = _here.comment
     compare_models = _here.compare_models
+    compare_windows = _here.compare_windows
     deploy = _here.deploy
     diff = _here.diff
     down = _here.down

@@ -47,6 +47,7 @@ class Methods:
         collect_days = method(monitoring_open_days.collect_days)
         comment = method(collaboration_operations.comment)
         compare_models = method(training_operations.compare_models)
+        compare_windows = method(drift_operations.compare_windows)
         deploy = method(delivery_operations.deploy)
         diff = method(lineage_operations.diff)
         down = method(delivery_operations.down)

@@ -1,4 +1,7 @@
-"""Kinds of task: what a model answers, from which metrics, gates and drift follow."""
+"""Kinds of task: what a model answers, from which metrics, gates and drift follow.
+
+Where practices treat kinds otherwise they ask the properties of a `Task`, never its kind.
+"""
 
 from typing import Literal
 
@@ -6,27 +9,54 @@ import msgspec
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 
+_USUAL_METRIC = {
+    "binary": "auc",
+    "multiclass": "log_loss",
+    "regression": "mean_absolute_error",
+}
+_USUAL_LOSS = {"binary": "brier", "multiclass": "brier", "regression": "absolute_error"}
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What is predicted. `threshold` turns a binary score into a decision."""
+    """What is predicted. `threshold` turns a binary score into a decision.
+
+    `metric` decides: left out, the usual one of the kind; it may be one of your own, declared with
+    `@tm.metric`. `loss` is that of a row, for comparison and performance drift: left out, the one
+    behind the metric; or one of your own, `@tm.loss`.
+    """
 
     kind: TaskKind
     label: str
     threshold: float = 0.5
     classes: tuple[str, ...] = ()
-    primary_metric: str = ""
+    metric: str = ""
+    loss: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.metric:
+            msgspec.structs.force_setattr(self, "metric", _USUAL_METRIC[self.kind])
 
     @property
-    def metric(self) -> str:
-        """The metric that decides: the declared one, or the usual one of the kind."""
-        return (
-            self.primary_metric
-            or {
-                "binary": "auc",
-                "multiclass": "log_loss",
-                "regression": "mean_absolute_error",
-            }[self.kind]
-        )
+    def usual_loss(self) -> str:
+        """The loss of a row where neither `loss` nor the metric says another."""
+        return _USUAL_LOSS[self.kind]
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether its answers are probabilities, which can be calibrated."""
+        return self.kind != "regression"
+
+    @property
+    def has_class_columns(self) -> bool:
+        """Whether it is answered with one column a class."""
+        return self.kind == "multiclass"
+
+    @property
+    def label_figures(self) -> tuple[str, ...]:
+        """What the shares of labels are called: base rate, mean, or one share a class."""
+        if self.has_class_columns:
+            return tuple(f"label={name}" for name in self.classes)
+        return ("base_rate" if self.has_probabilities else "mean_label",)
 
 
 def class_column(output: str, class_: str) -> str:
@@ -40,7 +70,20 @@ def class_column(output: str, class_: str) -> str:
     return f"{output}.{class_}"
 
 
+METRICS: dict[TaskKind, tuple[str, ...]] = {
+    "binary": (
+        "auc", "log_loss", "brier", "accuracy", "precision", "recall", "f1", "base_rate",
+        "calibration_error",
+    ),
+    "multiclass": ("log_loss", "brier", "accuracy", "macro_f1", "calibration_error"),
+    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2"),
+}  # fmt: skip
+"""The metrics that we bring, by kind of task."""
+
 LOWER_IS_BETTER = frozenset(
     {"brier", "log_loss", "mean_absolute_error", "root_mean_squared_error", "calibration_error"}
 )
 """Metrics of ours where a smaller figure is the better one."""
+
+IN_UNITS_OF_THE_LABEL = frozenset({"mean_absolute_error", "root_mean_squared_error"})
+"""Metrics of ours that are told in the label's own unit."""

@@ -43,6 +43,7 @@ deploy | practices.delivery | deploy | cli python http | Serve a version of a mo
 deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.
 diff | lineage | diff | cli python http | Say what changed between two of the same kind.
 down | practices.delivery | down | cli python | Stop every service after its last answer; `tidemill up` serves the same again.
+drift compare | practices.drift | compare_windows | cli python http | Compare two windows of rows column by column: what has drifted, and how far.
 drift show | practices.drift | show_drift | cli python http | Show where the detectors of a deployment stand.
 drift test | practices.drift | test_drift | cli python http | Test a window for drift of data and of performance; a window is tested once.
 impact | lineage | impact | cli python http | List everything that was built on it, by kind.

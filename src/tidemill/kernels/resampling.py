@@ -58,3 +58,11 @@ def bootstrap_p_value(figures: NDArray[np.float64], bound: float, blocks: int) -
     share = (1 + int((figures <= bound).sum())) / (len(figures) + 2)
     z = normal_quantile(share) * float(np.sqrt((blocks - 1.0) / blocks))
     return student_t_cdf(z, blocks - 1)
+
+
+def random_parts(rows: int, parts: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Return a random part 0 .. parts-1 for each row, all of nearly the same size, shape (rows,).
+
+    Parts of independent rows are independent, so that they can stand for blocks.
+    """
+    return np.random.default_rng(seed).permutation(np.arange(rows, dtype=np.int64) % parts)

@@ -169,7 +169,7 @@ def primary_estimate(
             return one
     raise InvalidInputError(
         f"a {task.kind} task has no metric {task.metric!r}",
-        fix=f"use one of {', '.join(one.metric for one in found)} as primary_metric",
+        fix=f"use one of {', '.join(one.metric for one in found)} as metric",
     )
 
 

@@ -67,7 +67,10 @@ def find_target(record: Record, text: str) -> Target:
         return Target(title=str(artifact), kind=artifact.kind, artifact=artifact)
     kind = record.kinds.get(pointer.kind)
     if kind is not None and kind.locate is not None:
-        located: Located = kind.locate(record, pointer.name)
+        is_own = pointer.project == record.project
+        # a prediction that a caller told is named by what is watched and the caller's own key
+        name = pointer.name if is_own else f"{pointer.project}/{pointer.name}"
+        located: Located = kind.locate(record, name)
         return Target(title=located.title, kind=pointer.kind, located=located)
     if pointer.kind in BY_ID:
         raise NotFoundError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.core.operation import Kind, Operation
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.artifact import Artifact
     from tidemill.lineage.record import Record
+    from tidemill.practices.drift.pair_results import WindowPair
     from tidemill.practices.drift.states import Detector
 
 
@@ -30,21 +32,67 @@ def test_drift(
     name: str,
     *,
     window: str,
-    at: datetime | None = None,  # noqa: PT028 - it tests a window, it is no test
+    reference: str = "",  # noqa: PT028 - it tests a window, it is no test
+    at: datetime | None = None,  # noqa: PT028 - as above
 ) -> DriftResult:
     """Test a window for drift of data and of performance; a window is tested once.
 
     Args:
         name: of the deployment.
         window: of effective time: 2013-04, 2013-04-07 or START..END; it must be over.
+        reference: a window before, for a model that came without sample and report; left out,
+            it is everything before.
         at: effective time; labels that arrived later are not seen.
     """
     from tidemill.practices.drift.testing import drift_of_window  # noqa: PLC0415 - heavy
 
-    return drift_of_window(record, name, window=window, at=at)
+    return drift_of_window(record, name, window=window, reference=reference, at=at)
 
 
 vars(test_drift)["__test__"] = False  # pytest takes the name for that of a test
+
+
+def compare_windows(  # noqa: PLR0913 - two windows, their blocks, what to compare, the promise
+    record: Record,
+    old: object,
+    new: object,
+    *,
+    time: str = "",
+    group: str = "",
+    columns: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    alpha: float = 0.01,
+    least: float = 0.0,
+) -> WindowPair:
+    """Compare two windows of rows column by column: what has drifted, and how far.
+
+    Nothing is kept. A pair without a change is told to have one in at most `alpha` of all cases.
+
+    Args:
+        old: file, frame or data version, like data:sales@1.
+        new: file, frame or data version.
+        time: column of times; rows of one day may then hang together.
+        group: column of entities, whose rows may hang together.
+        columns: to compare; left out, all that both have.
+        without: columns to leave out.
+        alpha: the promised share of false verdicts.
+        least: a smaller population stability index is no drift.
+    """
+    from tidemill.practices.drift.pair import compared_windows  # noqa: PLC0415 - heavy
+    from tidemill.practices.monitoring.labels import source_frame  # noqa: PLC0415 - heavy
+    from tidemill.practices.versioning.data import scan_data  # noqa: PLC0415 - heavy
+
+    windows = []
+    for given, name in ((old, "the old window"), (new, "the new window")):
+        if isinstance(given, str) and given.startswith("data:"):
+            windows.append((given, scan_data(record, given).collect(engine="streaming")))
+        else:
+            spelled = Path(given).name if isinstance(given, str | Path) else name
+            windows.append((spelled, source_frame(record, given)))
+    return compared_windows(
+        windows[0], windows[1], time=time, group=group, columns=columns, without=without,
+        alpha=alpha, least=least,
+    )  # fmt: skip
 
 
 def show_drift(record: Record, name: str) -> DriftStatus:
@@ -109,6 +157,13 @@ OPERATIONS = (
         role="contributor",
         examples=("tidemill drift test delay --window 2013-06 --at 2013-07-03",),
         failed=lambda result: result.has_alarm,
+    ),
+    Operation(
+        function=compare_windows,
+        command=("drift", "compare"),
+        begins=True,
+        examples=("tidemill drift compare january.csv june.csv --time at",),
+        failed=lambda pair: pair.state != "pass",
     ),
     Operation(
         function=show_drift,

@@ -15,9 +15,11 @@ import polars as pl
 from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.e_detector import DayDetector, day_detector
+from tidemill.kernels.resampling import random_parts
 from tidemill.kernels.row_rules import decode_request_rules
 from tidemill.kernels.row_rules_polars import DTYPES, failed_polars
 from tidemill.lineage.artifacts import find_artifact
+from tidemill.practices.drift.results import LOSS
 from tidemill.practices.drift.watched import (
     BROKEN,
     DayCounts,
@@ -27,11 +29,10 @@ from tidemill.practices.drift.watched import (
     watched_columns,
     without,
 )
-from tidemill.practices.monitoring.deployments import served_version
+from tidemill.practices.monitoring.deployments import served_evidence
 from tidemill.practices.monitoring.figures import evaluation_report
 from tidemill.practices.monitoring.outputs import flat_outputs
 from tidemill.practices.monitoring.quality import day_codes, day_text
-from tidemill.practices.versioning.evidence import evidence_of
 from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.tables import scan_table
 
@@ -50,6 +51,14 @@ MIN_DAY_ROWS = 20
 """A day with fewer rows, or fewer than half of a day of the reference, says nothing."""
 
 
+MOST_PARTS = 60
+"""Most random parts that stand for days; more days than that say little more."""
+NO_TIME = (
+    "the {what} has no times: its days are random parts of its rows, so what differs from day to "
+    "day by itself is not known, and may be told as drift"
+)
+
+
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """What the days of a model are tested against; kept once a model, as an artifact.
 
@@ -64,6 +73,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     watched: Watched | None = None
     rules: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    window: str = ""
+    """The sealed window that it was made from, where it was not the model's own companions."""
 
     @property
     def least_rows(self) -> int:
@@ -80,7 +91,7 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
         rows_a_day: rows of a usual day as served; days of the sample are thinned to as many, so
             that a mean of a day has the same noise on both sides.
     """
-    identity = evidence_of(record, served_version(record, served)).sample
+    identity = served_evidence(record, served).sample
     if identity is None:
         return "the model came without a sample: candidate(name, model, sample=rows)"
     manifest = find_artifact(record, identity).manifest
@@ -89,8 +100,6 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
     sample = scan_table(record.ports.objects, manifest, identity).collect(engine="streaming")
     report = evaluation_report(record, served)
     time = _time_column(served, sample, report[1] if report else None)
-    if not time:
-        return "the model's sample has no time column: keep it in the rows of sample="
     sample, outputs = _with_outputs(record, served, sample, time, report[1] if report else None)
     rules = known_rules(served, sample)
     sample = with_broken(sample, served, rules)
@@ -107,7 +116,7 @@ def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> R
     return Reference(
         model=served.artifact, detector=detector, days=len(days), made_from=identity,
         rows_a_day=int(np.median([day.rows for day in days])), watched=watched,
-        rules=tuple(rules), notes=notes,
+        rules=tuple(rules), notes=notes if time else (*notes, NO_TIME.format(what="sample")),
     )  # fmt: skip
 
 
@@ -119,23 +128,31 @@ def performance_reference(record: Record, served: ServedModel) -> Reference | st
     identity, report = found
     usual = float(np.median([day.rows for day in report.days])) if report.days else 0.0
     days = [d for d in report.days if d.rows >= max(MIN_DAY_ROWS, usual / 2)]
-    if not report.time or not days:
-        return f"no day of the model's evaluation has {MIN_DAY_ROWS} rows; give evaluate() a time="
+    if not days:
+        return f"no day of the model's evaluation has {MIN_DAY_ROWS} rows; evaluate it on more"
     scores = np.array([performance_scores(day.loss, day.labels) for day in days])
-    names = performance_names(report.task)
-    labels = len(names) - 1
-    weights = [0.5, *([0.5 / labels] * labels)]
     return Reference(
-        model=served.artifact, detector=day_detector(names, scores, weights=weights),
+        model=served.artifact, detector=performance_detector(report.task, scores),
         days=len(days), rows_a_day=int(usual), made_from=identity,
+        notes=() if report.time else (NO_TIME.format(what="evaluation"),),
     )  # fmt: skip
+
+
+def performance_detector(task: Task, scores: NDArray[np.float64]) -> DayDetector:
+    """Return a detector over loss and labels: half of the weight is the loss's.
+
+    Args:
+        task: what is predicted.
+        scores: of the reference's days, shape (days, scores), as `performance_names` says.
+    """
+    names = performance_names(task)
+    labels = len(names) - 1
+    return day_detector(names, scores, weights=[0.5, *([0.5 / labels] * labels)])
 
 
 def performance_names(task: Task) -> tuple[str, ...]:
     """Return the names of what is watched of performance: loss, and how labels are shared."""
-    if task.kind == "multiclass":
-        return ("loss", *(f"label={name}" for name in task.classes))
-    return ("loss", "base_rate" if task.kind == "binary" else "mean_label")
+    return (LOSS, *task.label_figures)
 
 
 def performance_scores(loss: float, labels: Sequence[float]) -> list[float]:
@@ -187,6 +204,8 @@ def _with_outputs(
     model = load_model(record, find_artifact(record, served.artifact))
     outputs = flat_outputs(model.task, model.predict(sample))
     answered = sample.with_columns(**{n: pl.Series(column) for n, column in outputs.items()})
+    if not time:
+        return answered, tuple(outputs)
     judged = {day.day for day in report.days} if report else set()
     days = [day_text(code) for code in day_codes(sample, time)]
     if not judged & set(days):  # the evaluation tells nothing of these days: take them all
@@ -199,11 +218,17 @@ def _with_outputs(
 def _sample_days(
     watched: Watched, sample: pl.DataFrame, time: str, rows_a_day: int
 ) -> Iterator[DayCounts]:
-    codes = day_codes(sample, time)
+    """Yield the days of a sample; without a time random parts of as many rows as a usual day."""
+    if time:
+        codes = day_codes(sample, time)
+    else:
+        parts = max(1, min(MOST_PARTS, sample.height // max(rows_a_day, MIN_DAY_ROWS)))
+        codes = random_parts(sample.height, parts)
     for code in np.unique(codes).tolist():
         rows = sample.filter(pl.Series(codes == code))
         if rows.height >= MIN_DAY_ROWS:
-            yield counted(watched, thinned(rows, rows_a_day), day_text(code), {})
+            day = day_text(code) if time else f"part {code}"
+            yield counted(watched, thinned(rows, rows_a_day), day, {})
 
 
 def thinned(rows: pl.DataFrame, most: int) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from tidemill.practices.drift.alerts import (
     resolve_superseded,
     tell_alert,
 )
+from tidemill.practices.drift.earlier import Earlier
 from tidemill.practices.drift.reference import Reference, data_reference, performance_reference
 from tidemill.practices.drift.results import (
     DATA,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.core.run import RunId
+    from tidemill.core.times import Window
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
 
@@ -74,9 +76,12 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drift_of_window(
-    record: Record, name: str, *, window: str, at: datetime | None = None
+    record: Record, name: str, *, window: str, reference: str = "", at: datetime | None = None
 ) -> DriftResult:
     """Return what the days of a window say; writes each check of each model once.
+
+    A model that came without a sample or an evaluation is tested against its days before, or those
+    of `reference`.
 
     Raises:
         InvalidInputError: the window is not over.
@@ -90,11 +95,12 @@ def drift_of_window(
         )
     resolve_superseded(record, name, at=moment)
     rows = window_rows(record, name, span, moment)
+    before = parse_window(reference) if reference else None
     frame = labelled_rows(record, rows).collect(engine="streaming").sort("at", "prediction_id")
     checks, is_new = [], False
     for served, own in _models(record, frame):
         for check in (DATA, PERFORMANCE):
-            answer, was_new = _checked(record, rows, served, own, check)
+            answer, was_new = _checked(record, rows, served, own, (check, before))
             checks.append(answer)
             is_new = is_new or was_new
     return DriftResult(name=name, window=str(span), checks=tuple(checks), is_new=is_new)
@@ -109,14 +115,19 @@ def _models(record: Record, frame: pl.DataFrame) -> Iterator[tuple[ServedModel, 
 
 
 def _checked(
-    record: Record, rows: WindowRows, served: ServedModel, frame: pl.DataFrame, check: str
+    record: Record,
+    rows: WindowRows,
+    served: ServedModel,
+    frame: pl.DataFrame,
+    asked: tuple[str, Window | None],
 ) -> tuple[DriftCheck, bool]:
+    check, _ = asked
     key = f"{check}:{record.project}/{rows.name}:{served.artifact}:{rows.window}"
     known = record.ports.ledger.keys([key]).get(key)
     if known is not None:
         return _recalled(record, known), False
     record.tell.progress(f"{check} of {served.short_name}, {rows.window}")
-    tested = _tested(record, rows, served, frame, check)
+    tested = _tested(record, rows, served, frame, asked)
     if isinstance(tested, DriftCheck):
         return tested, False
     try:
@@ -129,16 +140,27 @@ def _checked(
 
 
 def _tested(
-    record: Record, rows: WindowRows, served: ServedModel, frame: pl.DataFrame, check: str
+    record: Record,
+    rows: WindowRows,
+    served: ServedModel,
+    frame: pl.DataFrame,
+    asked: tuple[str, Window | None],
 ) -> Tested | DriftCheck:
     """Return what the days say; a `DriftCheck` where they can say nothing (yet)."""
+    check, before = asked
     known = detector_of(record, rows.name, check, served.artifact)
     artifact = None
     if known is None:
-        reference = _reference(record, served, frame, check)
+        reference = _reference(record, rows, served, frame, asked)
         if isinstance(reference, str):
             return _not_run(rows, served, check, reference)
         known, artifact = new_detector(record, check, reference, served.short_name)
+    elif before is not None and known.reference.window != str(before):
+        raise InvalidInputError(
+            f"{check} of {served.short_name} has its reference already:"
+            f" {known.reference.window or 'what the model came with'}",
+            fix="leave --reference out, or compare two windows: tidemill drift compare OLD NEW",
+        )
     days = _days(rows, served, known, frame, check)
     if days.why_not:
         return _not_run(rows, served, check, days.why_not)
@@ -173,13 +195,30 @@ def promise(alarms: float, check: str, name: str) -> str:
 
 
 def _reference(
-    record: Record, served: ServedModel, frame: pl.DataFrame, check: str
+    record: Record,
+    rows: WindowRows,
+    served: ServedModel,
+    frame: pl.DataFrame,
+    asked: tuple[str, Window | None],
 ) -> Reference | str:
-    if check == PERFORMANCE:
-        return performance_reference(record, served)
+    """Return what the model came with as its reference; else its days before."""
+    check, before = asked
     own = frame.filter(pl.col("is_own"))
     usual = own.group_by(pl.col("at").dt.date()).len()["len"].median()
-    return data_reference(record, served, rows_a_day=int(float(str(usual))))
+    rows_a_day = int(float(str(usual)))
+    why = ""
+    if before is None:
+        found = (
+            performance_reference(record, served)
+            if check == PERFORMANCE
+            else data_reference(record, served, rows_a_day=rows_a_day)
+        )
+        if isinstance(found, Reference):
+            return found
+        why = found
+    earlier = Earlier(record, rows, served, before)
+    other = earlier.performance() if check == PERFORMANCE else earlier.data(rows_a_day)
+    return f"{why}; {other}" if why and isinstance(other, str) else other
 
 
 def _days(
@@ -283,7 +322,9 @@ def _used(run: RunDraft, rows: WindowRows, served: ServedModel, tested: Tested) 
     run.used(served.artifact, name="model", source=served.run)
     for seal in rows.seals:
         run.used(seal.artifact, name=PREDICTIONS, source=seal.run)
-    run.used(tested.known.reference.made_from, name="made from", source=served.run)
+    reference = tested.known.reference
+    source = None if reference.window else served.run
+    run.used(reference.made_from, name="made from", source=source)
     version = tested.known.version
     if version is not None:
         run.used(version.artifact, name=DETECTOR, source=version.run)

@@ -114,9 +114,9 @@ def counted(watched: Watched, frame: pl.DataFrame, day: str, names: Mapping[str,
     for bins in watched.features:
         column = frame[names.get(bins.feature, bins.feature)]
         if isinstance(bins, NumericBins):
-            counts.append(numeric_counts(bins, _numbers(column)))
+            counts.append(numeric_counts(bins, numbers_of(column)))
         else:
-            counts.append(level_counts(bins, _levels(column)))
+            counts.append(level_counts(bins, level_counts_of(column)))
     broken = int(frame[BROKEN].sum()) if watched.has_rules else 0
     return DayCounts(day=day, rows=frame.height, counts=tuple(counts), broken=broken)
 
@@ -185,20 +185,22 @@ def _middles(bins: NumericBins) -> NDArray[np.float64]:
 
 
 def _number_bins(name: str, column: pl.Series) -> FeatureBins:
-    return numeric_bins(name, _numbers(column))
+    return numeric_bins(name, numbers_of(column))
 
 
 def _text_bins(name: str, column: pl.Series) -> FeatureBins:
-    return category_bins(name, _levels(column))
+    return category_bins(name, level_counts_of(column))
 
 
-def _numbers(column: pl.Series) -> NDArray[np.float64]:
+def numbers_of(column: pl.Series) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where a value is missing, shape (rows,)."""
     if column.dtype.is_temporal():
         column = column.cast(pl.Datetime("us")).cast(pl.Int64)
     return column.cast(pl.Float64).to_numpy()
 
 
-def _levels(column: pl.Series) -> CategoryCounts:
+def level_counts_of(column: pl.Series) -> CategoryCounts:
+    """Return rows by level of a column as text."""
     known = column.cast(pl.String).drop_nulls()
     rows = dict(known.value_counts().iter_rows())
     return category_counts(rows, nulls=column.null_count())

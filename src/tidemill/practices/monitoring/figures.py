@@ -23,11 +23,11 @@ from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.deployments import (
     ServedModel,
-    model_task,
     read_deployment,
     require_deployment,
     rule_names,
-    served_version,
+    served_evidence,
+    served_task,
 )
 from tidemill.practices.monitoring.labels import LABELS, labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_names
@@ -45,10 +45,9 @@ from tidemill.practices.monitoring.seals import (
     seals_within,
 )
 from tidemill.practices.monitoring.windows import collect_if_over
-from tidemill.practices.versioning.evidence import evidence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
@@ -101,7 +100,7 @@ def window_rows(record: Record, name: str, window: Window, at: datetime) -> Wind
     collect_if_over(record, name, window, at)
     everything = known_seals(record, name)
     seals = seals_within(everything, window)
-    rows = scan_seals(record, seals, window)
+    rows = scan_seals(record, seals, window, known_by=at)
     last = None if rows is None else rows.sort("at").select(pl.last("deployment")).collect()
     if last is None or not last.height or last.item() is None:
         raise NotFoundError(
@@ -111,13 +110,13 @@ def window_rows(record: Record, name: str, window: Window, at: datetime) -> Wind
     served = read_deployment(record, last.item())
     return WindowRows(
         name=name, window=window, seals=tuple(seals), every_seal=tuple(everything), served=served,
-        task=model_task(record, served.artifact), at=at,
+        task=served_task(record, served), at=at,
     )  # fmt: skip
 
 
 def labelled_rows(record: Record, rows: WindowRows) -> pl.LazyFrame:
     """Return all sealed rows of the window with `label` as it was known; null: not yet."""
-    found = scan_seals(record, rows.seals, rows.window)
+    found = scan_seals(record, rows.seals, rows.window, known_by=rows.at)
     if found is None:
         raise NotFoundError(f"{rows.name} has no rows in {rows.window}", fix="see its windows")
     return with_labels(found, labels_known(record, rows.name, rows.at), rows.row_key)
@@ -169,16 +168,23 @@ def computed_report(
     )
 
     everything = labelled_rows(record, rows).collect(engine="streaming").sort("prediction_id")
+    lacking = [name for name in rows.outputs if not _is_number(everything, name)]
+    everything = everything.with_columns(pl.lit(None, pl.Float64).alias(n) for n in lacking)
     answered = everything.filter(pl.col("status") == "ok")
     finite = pl.all_horizontal(pl.col(name).is_finite() for name in rows.outputs)
     usable = answered.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
-    notes = _notes(rows, answered, usable)
+    notes = (*_notes(rows, answered, usable), *_not_counted(rows, lacking))
     judged = JudgedRows(rows.task, usable, rows.outputs, time="at", window=str(rows.window))
     slices = slice_columns(record, rows, usable)
     report = quality_report(judged, slices=slices, business=business)
+    is_told = all(seal.is_told for seal in rows.seals)
     operational = (
-        *operation_figures(everything, rule_names(rows.served)),
-        *server_figures(rows.seals, rows.every_seal),
+        ()
+        if is_told
+        else (
+            *operation_figures(everything, rule_names(rows.served)),
+            *server_figures(rows.seals, rows.every_seal),
+        )
     )
     return msgspec.structs.replace(
         report, rows=everything.height, labelled=usable.height, time="at",
@@ -187,16 +193,38 @@ def computed_report(
     )  # fmt: skip
 
 
+def _is_number(frame: pl.DataFrame, name: str) -> bool:
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    dtype = frame.schema.get(name)
+    return dtype is not None and (dtype.is_numeric() or dtype == pl.Boolean)
+
+
+def _not_counted(rows: WindowRows, lacking: Sequence[str]) -> Iterator[str]:
+    if lacking:
+        yield (
+            f"the model logged no number {', '.join(lacking)}, so that nothing says how good it is"
+        )
+    signature = rows.served.signature
+    for field in (*signature.inputs, *signature.outputs):
+        if not field.is_single and field.name not in {n.rpartition(".")[0] for n in rows.outputs}:
+            yield f"{field.name} is {field.kind} a row, of which no figure is made"
+
+
 def slice_columns(record: Record, rows: WindowRows, frame: pl.DataFrame) -> tuple[str, ...]:
     """Return the columns that the evaluation was sliced by; else the context's short texts."""
     import polars as pl  # noqa: PLC0415 - heavy
 
-    identity = evidence_of(record, served_version(record, rows.served)).report
+    identity = served_evidence(record, rows.served).report
     if identity is not None:
         sliced = dict.fromkeys(part.column for part in read_report(record, identity).slices)
         if sliced:
             return tuple(name for name in sliced if name in frame.columns)
-    context = [f.name for f in rows.served.signature.context if f.name != rows.row_key]
+    signature = rows.served.signature
+    told = (
+        signature.context if rows.served.is_registered else (*signature.context, *signature.inputs)
+    )
+    context = [f.name for f in told if f.name != rows.row_key]
     short = [n for n in context if n in frame.columns and frame.schema[n] == pl.String]
     return tuple(name for name in short if frame[name].n_unique() <= _MOST_LEVELS)
 
@@ -303,5 +331,5 @@ def report_summary(report: Report) -> dict[str, str | int | float | bool | None]
 
 def evaluation_report(record: Record, served: ServedModel) -> tuple[ArtifactId, Report] | None:
     """Return the report that a deployed model's version came with; None: it came without one."""
-    identity = evidence_of(record, served_version(record, served)).report
+    identity = served_evidence(record, served).report
     return None if identity is None else (identity, read_report(record, identity))

@@ -87,7 +87,7 @@ def add_labels(  # noqa: D417, PLR0913 - `record` is the context, not an argumen
     import polars as pl  # noqa: PLC0415 - heavy
 
     moment, ref = record.moment(at), ref_name(record, LABELS, name)
-    given = _frame(record, source)
+    given = source_frame(record, source)
     columns = _Columns(key=key, label=label, happened=happened, arrived=arrived)
     rows = _normal(given, columns, moment)
     newest = newest_version(record, ref)
@@ -155,7 +155,8 @@ class _Columns(msgspec.Struct, frozen=True, kw_only=True):
     arrived: str
 
 
-def _frame(record: Record, source: object) -> pl.DataFrame:
+def source_frame(record: Record, source: object) -> pl.DataFrame:
+    """Return all rows of a file, folder or frame. Raises InvalidInputError, NotFoundError."""
     import polars as pl  # noqa: PLC0415 - heavy
 
     if isinstance(source, pl.DataFrame):

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.query import Order, Query, Where
-from tidemill.core.ref import Ref
 from tidemill.core.times import Window, from_microseconds, microseconds
-from tidemill.lineage.paging import every
+from tidemill.practices.monitoring.deployments import watched_names
 from tidemill.practices.monitoring.seals import known_seals, sealed_rows
 from tidemill.practices.monitoring.windows import Collected, collect
 from tidemill.wire.prediction_block import decode_block, stream_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from tidemill.lineage.record import Record
@@ -48,7 +45,7 @@ def collect_days(  # noqa: D417 - `record` is the context, not an argument of a 
         at: effective time; days must have ended by then.
     """
     moment = record.moment(at)
-    names = (name,) if name else tuple(_deployments(record))
+    names = (name,) if name else tuple(watched_names(record))
     return CollectedDays(
         collected=tuple(
             collect(record, one, window=str(Window(start=day, end=day + DAY)), at=moment)
@@ -71,9 +68,3 @@ def open_days(record: Record, name: str, moment: datetime) -> list[datetime]:
             days.update(np.unique(block.at_us[is_open] // DAY_US).tolist())
     last = microseconds(moment) // DAY_US
     return [from_microseconds(day * DAY_US) for day in sorted(days) if day < last]
-
-
-def _deployments(record: Record) -> Iterator[str]:
-    where = (Where("ref.kind", "=", "deployment"), Where("ref.project", "=", record.project))
-    query = Query(Ref, where=where, order=(Order("ref.name"),))
-    return (ref.ref.name for ref in every(record.ports.ledger, query))

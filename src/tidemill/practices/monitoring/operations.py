@@ -10,6 +10,8 @@ from tidemill.lineage.artifacts import read_value
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.targets import Located
 from tidemill.practices.monitoring.agreement import feature_agreement
+from tidemill.practices.monitoring.deployments import WATCHED, ServedModel
+from tidemill.practices.monitoring.elsewhere import OUTSIDE, OutsideModel, add_predictions
 from tidemill.practices.monitoring.feature_values import feature_origins
 from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
@@ -52,6 +54,16 @@ def show_report(record: Record, artifact: Artifact) -> Report:
     return read_value(record, artifact, Report)
 
 
+def show_watched(record: Record, artifact: Artifact) -> ServedModel:
+    """Return what is watched of a model that is served elsewhere."""
+    return read_value(record, artifact, ServedModel)
+
+
+def show_outside(record: Record, artifact: Artifact) -> OutsideModel:
+    """Return a model that is known by its name only."""
+    return read_value(record, artifact, OutsideModel)
+
+
 def diff_reports(record: Record, old: Artifact, new: Artifact) -> Part:
     """Return which figures of two reports differ, with their intervals."""
     return changes(
@@ -87,6 +99,15 @@ OPERATIONS = (
         examples=("tidemill predictions collect-days delay --at 2013-05-01",),
     ),
     Operation(
+        function=add_predictions,
+        command=("predictions", "add"),
+        begins=True,
+        role="contributor",
+        examples=(
+            "tidemill predictions add churn answers.csv --key request_id --time at --score score",
+        ),
+    ),
+    Operation(
         function=list_windows,
         command=("predictions", "list"),
         examples=("tidemill predictions list delay",),
@@ -99,6 +120,7 @@ OPERATIONS = (
     Operation(
         function=add_labels,
         command=("labels", "add"),
+        begins=True,
         role="contributor",
         examples=("tidemill labels add delay landed.csv --key flight_id --at 2013-05-02",),
     ),
@@ -116,6 +138,8 @@ OPERATIONS = (
     ),
 )
 KINDS = (
+    Kind(name=WATCHED, what="a model that is served elsewhere", show=show_watched),
+    Kind(name=OUTSIDE, what="a model that is known by name only", show=show_outside),
     Kind(name="prediction", what="one answer of a model server", locate=locate_prediction),
     Kind(
         name="report",

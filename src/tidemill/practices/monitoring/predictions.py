@@ -10,16 +10,22 @@ import msgspec
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.query import Order, Query, Where
-from tidemill.core.ref import Ref, Version
+from tidemill.core.ref import Version
 from tidemill.core.text import table
 from tidemill.core.times import from_microseconds
-from tidemill.practices.monitoring.deployments import read_deployment, rule_names
+from tidemill.practices.monitoring.deployments import (
+    read_deployment,
+    rule_names,
+    watched_names,
+)
+from tidemill.practices.monitoring.prediction_keys import told_id
 from tidemill.practices.monitoring.seals import PREDICTIONS, known_seals, scan_seals
 from tidemill.wire.prediction_block import decode_block, stream_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tidemill.core.signature import Signature
     from tidemill.lineage.record import Record
     from tidemill.practices.monitoring.deployments import ServedModel
     from tidemill.practices.monitoring.seals import Seal
@@ -28,7 +34,11 @@ if TYPE_CHECKING:
 WHOLE = 32
 _MOST_LISTED = 5
 SHORT = 8
+_DIGEST = re.compile(r"b3:[0-9a-f]{64}")
 _ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
+
+
+BY_DIGEST = "by its digest only (serving.log_array_bytes)"
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +66,11 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     queue_us: int
     model_us: int
 
+    @property
+    def by_digest(self) -> tuple[str, ...]:
+        """Names of large arrays, bytes and nested values of which only the digest was logged."""
+        return tuple(one.name for one in self.logged if _is_digest(one.value))
+
     def values(self, role: str) -> dict[str, Any]:
         """Return the logged values of a role by name."""
         return {one.name: one.value for one in self.logged if one.role == role}
@@ -70,29 +85,32 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
             ["", "broken rules", ", ".join(self.failed_rules) or "none"],
         ]
         rows += [[one.role, one.name, _shown(one.value)] for one in self.logged]
+        rows += [["", f"{name} was kept", BY_DIGEST] for name in self.by_digest]
         return f"prediction:{self.id}\n{table(['is', 'name', 'value'], rows)}"
 
     __repr__ = __str__
 
 
 def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as people call it
-    """Return a prediction by its id or the last 8 or more digits of it.
+    """Return a prediction by its id or the last 8 or more digits of it, or by `NAME/KEY`.
 
-    A whole id tells its time, so that only the windows are opened that may hold it.
+    `NAME/KEY` is what a caller told by a key of its own. A whole id of ours tells its time, so that
+    only the windows are opened that may hold it.
 
     Raises:
         InvalidInputError: it is no id, or several predictions end with it.
         NotFoundError: no deployment of this project has logged it.
     """
+    name, is_told, key = id.removeprefix("prediction:").partition("/")
+    if is_told:
+        id = told_id(record.project, name, key)  # noqa: A001 - as above
     digits = id.lower().removeprefix("prediction:").replace("-", "")
     if not _ID.fullmatch(digits):
         raise InvalidInputError(
             f"{id!r} is not the id of a prediction",
             fix="give all 32 hex digits, or its last 8 or more",
         )
-    found = {
-        one.id: one for name in deployment_names(record) for one in _found(record, name, digits)
-    }
+    found = {one.id: one for name in watched_names(record) for one in _found(record, name, digits)}
     if not found:
         raise NotFoundError(
             f"no prediction of project {record.project} has an id that ends with {digits}",
@@ -105,13 +123,6 @@ def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as p
             fix="give more of the last digits",
         )
     return next(iter(found.values()))
-
-
-def deployment_names(record: Record) -> list[str]:
-    """Return every deployment of the project that there ever was."""
-    where = (Where("ref.kind", "=", "deployment"), Where("ref.project", "=", record.project))
-    refs = record.ports.ledger.find(Query(Ref, where=where, order=(Order("ref"),), limit=10_000))
-    return [ref.ref.name for ref in refs]
 
 
 def _found(record: Record, name: str, digits: str) -> Iterator[Prediction]:
@@ -174,23 +185,40 @@ def _in_seal(record: Record, name: str, seal: Seal, digits: str) -> Iterator[Pre
 
 
 def _logged(served: ServedModel, row: dict[str, Any]) -> Iterator[Logged]:
-    from tidemill.practices.monitoring.blocks import stored_name  # noqa: PLC0415 - heavy
+    from tidemill.practices.monitoring.blocks import (  # noqa: PLC0415 - heavy
+        META,
+        SCORED_COLUMNS,
+        stored_name,
+    )
 
     signature = served.signature
-    for role, fields in (
-        ("context", signature.context),
-        ("input", signature.inputs),
-        ("output", signature.outputs),
-    ):
+    told = set(META)
+    for role, fields in (("context", signature.context), ("input", signature.inputs)):
         for field in fields:
             column = stored_name(role, field.name)
             if column in row:
+                told.add(column)
                 yield Logged(role=role, name=field.name, value=row[column])
+    for column in SCORED_COLUMNS:
+        if row.get(column) is not None:
+            yield Logged(role="context", name=column, value=row[column])
+    for column, value in row.items():  # one output may be several columns, `score.CLASS`
+        is_output = column.removeprefix("output.") in {f.name for f in signature.outputs}
+        if column not in told and (is_output or _is_part(column, signature)):
+            yield Logged(role="output", name=column, value=value)
+
+
+def _is_part(column: str, signature: Signature) -> bool:
+    return any(column.startswith(f"{field.name}.") for field in signature.outputs)
 
 
 def _failed(served: ServedModel, bits: int) -> tuple[str, ...]:
     names = rule_names(served)
     return tuple(name for place, name in enumerate(names) if place < 64 and bits >> place & 1)
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _shown(value: float | str | None) -> object:  # a year has no comma
@@ -215,13 +243,19 @@ def deployment_version(record: Record, artifact: str) -> Version | None:
 def came_from(record: Record, prediction: Prediction) -> tuple[tuple[str, str], ...]:
     """Return what `why` goes on with: the deployment, and through its run the model."""
     version = deployment_version(record, prediction.deployment)
-    pointer = str(version) if version else prediction.deployment
-    return (("deployment", pointer),)
+    if version is None:
+        return (("deployment", prediction.deployment),)
+    return ((version.ref.kind, str(version)),)
 
 
 def described(lines: Iterable[str], prediction: Prediction) -> tuple[str, ...]:
     """Return the lines of a prediction in `why`: its outputs first, then what is given."""
     told = [f"{one.name} = {one.value}" for one in prediction.logged if one.role == "output"]
+    told += [
+        f"{one.name} = {one.value}, kept {BY_DIGEST}"
+        for one in prediction.logged
+        if one.role != "output" and _is_digest(one.value)
+    ]
     told += [f"broke the rule {rule}" for rule in prediction.failed_rules]
     kept = prediction.sealed or "open tail"
     return (f"{prediction.status} at {prediction.at.isoformat()}, kept in {kept}", *told, *lines)

@@ -10,6 +10,7 @@ import polars as pl
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.intervals import mean_estimate, share_estimate
+from tidemill.kernels.resampling import random_parts
 from tidemill.kernels.task_metrics import (
     decisions,
     label_codes,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 MIN_SLICE_ROWS = 50
 """Levels with fewer labelled rows are put together under `(other)`."""
 MOST_LEVELS = 50
+PART_ROWS = 20
+MOST_PARTS = 30
 
 
 class JudgedRows:
@@ -54,7 +57,7 @@ class JudgedRows:
         self.task, self.frame, self.window = task, frame, window
         self.label = label_codes(task, _labels(frame["label"]), window=window)
         self.output = output_array(task, {name: frame[name].to_numpy() for name in outputs})
-        self.day = day_codes(frame, time)
+        self.day, self.has_days = day_codes(frame, time), bool(time)
 
     @property
     def rows(self) -> int:
@@ -67,7 +70,7 @@ class JudgedRows:
         part.task, part.window = self.task, self.window
         part.frame = self.frame.filter(pl.Series(wanted))
         part.label, part.output = self.label[wanted], self.output[wanted]
-        part.day = self.day[wanted]
+        part.day, part.has_days = self.day[wanted], self.has_days
         return part
 
     def estimates(self) -> tuple[ReportFigure, ...]:
@@ -193,27 +196,34 @@ def slice_reports(rows: JudgedRows, column: str) -> Iterator[SliceReport]:
 
 
 def day_losses(rows: JudgedRows) -> Iterator[DayLoss]:
-    """Yield mean loss and mean label (or class shares) of each UTC day, oldest first."""
+    """Yield mean loss and mean label (or class shares) of each UTC day, oldest first.
+
+    Rows without times are dealt into random parts of `PART_ROWS` rows or more: they tell what a day
+    of as many rows would differ by itself.
+    """
     losses = task_row_losses(rows.task, rows.label, rows.output, window=rows.window)
-    days, codes = np.unique(rows.day, return_inverse=True)
+    parts = max(1, min(MOST_PARTS, rows.rows // PART_ROWS))
+    own = rows.day if rows.has_days else random_parts(rows.rows, parts)
+    days, codes = np.unique(own, return_inverse=True)
     counts = np.bincount(codes)
     sums = [np.bincount(codes, weights=column) for column in _label_columns(rows)]
     mean_losses = np.bincount(codes, weights=losses) / counts
     for place, day in enumerate(days.tolist()):
         yield DayLoss(
-            day=day_text(day), rows=int(counts[place]), loss=float(mean_losses[place]),
+            day=day_text(day) if rows.has_days else f"part {day + 1}",
+            rows=int(counts[place]), loss=float(mean_losses[place]),
             labels=tuple(float(column[place] / counts[place]) for column in sums),
         )  # fmt: skip
 
 
 def _label_columns(rows: JudgedRows) -> list[NDArray[np.float64]]:
-    if rows.task.kind != "multiclass":
+    if not rows.task.has_class_columns:
         return [rows.label]
     return [(rows.label == code).astype(np.float64) for code in range(len(rows.task.classes))]
 
 
 def _mean_label(task: Task, label: NDArray[np.float64]) -> Estimate:
-    if task.kind == "binary":
+    if task.has_probabilities and not task.has_class_columns:
         return share_estimate("base_rate", float(label.sum()), len(label))
     return mean_estimate("mean_label", label)
 

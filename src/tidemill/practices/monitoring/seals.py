@@ -21,6 +21,7 @@ from tidemill.practices.versioning.tables import scan_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     import numpy as np
     import polars as pl
@@ -58,6 +59,10 @@ class SealFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str
     positions: dict[str, StreamPosition]
     server: ServerUse | None = None
+    is_told: bool = False
+    """Rows were told by a caller, of a model served elsewhere; `received_at` is when."""
+    corrections: int = 0
+    """Told rows that correct earlier ones; `window` spans what they correct, too."""
 
     def summary(self) -> dict[str, Scalar]:
         """Return this as the summary of a version: scalars."""
@@ -66,6 +71,7 @@ class SealFacts(msgspec.Struct, frozen=True, kw_only=True):
             "window": str(self.window), "rows": self.rows, "is_late": self.is_late,
             "first_id": self.first_id, "last_id": self.last_id,
             "places": msgspec.json.encode(places).decode(),
+            **({"told": True, "corrections": self.corrections} if self.is_told else {}),
         }  # fmt: skip
 
     def has_read(self, stream: str, place: StreamPosition) -> bool:
@@ -99,20 +105,38 @@ def scan_window(record: Record, name: str, window: Window) -> pl.LazyFrame | Non
 
 
 def scan_seals(
-    record: Record, seals: Sequence[Seal], window: Window | None = None
+    record: Record,
+    seals: Sequence[Seal],
+    window: Window | None = None,
+    *,
+    known_by: datetime | None = None,
 ) -> pl.LazyFrame | None:
-    """Return the rows of seals, of a window only where one is given."""
+    """Return the rows of seals, of a window only where one is given.
+
+    Of told rows the newest revision counts, of those that were told by `known_by`.
+    """
     import polars as pl  # noqa: PLC0415 - heavy
 
     if not seals:
         return None
     artifacts = find_artifacts(record, [seal.artifact for seal in seals])
-    parts = []
+    parts, correcting = [], []
     for seal in seals:
         manifest = artifacts[seal.artifact].manifest
-        if manifest is not None:
-            parts.append(scan_table(record.ports.objects, manifest, seal.artifact))
+        if manifest is None:
+            continue
+        part = scan_table(record.ports.objects, manifest, seal.artifact)
+        if seal.is_told and known_by is not None:
+            part = part.filter(pl.col("received_at") <= known_by)
+        parts.append(part)
+        if seal.corrections:
+            correcting.append(part.select("prediction_id", newest="received_at"))
     rows: pl.LazyFrame = pl.concat(parts, how="diagonal_relaxed")
+    if correcting:
+        newest = pl.concat(correcting).group_by("prediction_id").agg(pl.max("newest"))
+        corrected = rows.join(newest, on="prediction_id", how="left", maintain_order="left")
+        is_newest = (pl.col("received_at") >= pl.col("newest")).fill_null(value=True)
+        rows = corrected.filter(is_newest).drop("newest")
     if window is None:
         return rows
     return rows.filter(pl.col("at") >= window.start, pl.col("at") < window.end)
@@ -140,4 +164,5 @@ def _seal_of(version: Version) -> Seal:
         window=parse_window(str(summary["window"])), rows=int(summary["rows"] or 0),
         is_late=bool(summary["is_late"]), first_id=str(summary["first_id"]),
         last_id=str(summary["last_id"]), positions=places.positions, server=places.server,
+        is_told=bool(summary.get("told")), corrections=int(summary.get("corrections") or 0),
     )  # fmt: skip
