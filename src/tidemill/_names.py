@@ -29,6 +29,7 @@ NAMES: Mapping[str, str] = {
     "predict": f"{_PRACTICES}.delivery.prediction_step",
     "business_figure": f"{_PRACTICES}.monitoring.business",
     "Model": f"{_PRACTICES}.versioning.model",
+    "PythonModel": f"{_PRACTICES}.versioning.formats.python_model",
     "infer_signature": f"{_PRACTICES}.versioning.signatures",
     "matrix": f"{_PRACTICES}.versioning.columns",
     "Signature": "tidemill.core.signature",

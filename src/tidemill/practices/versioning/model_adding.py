@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
     from tidemill.core.ref import Version
     from tidemill.core.run import Scalar
+    from tidemill.core.task import TaskKind
     from tidemill.lineage.record import Record
 
 MOST_SAMPLE_ROWS = 100_000
@@ -47,17 +48,17 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     because: str
 
 
-def wished_task(kind: str, label: str, classes: tuple[str, ...]) -> Task | None:
+def wished_task(kind: TaskKind | None, label: str, classes: tuple[str, ...]) -> Task | None:
     """Return the task that was named; None: none was.
 
     Raises:
         InvalidInputError: it has no label.
     """
-    if not kind:
+    if kind is None:
         return None
     if not label:
         raise InvalidInputError(f"a {kind} task needs a label", fix="--label NAME")
-    return Task(kind=kind, label=label, classes=classes)  # type: ignore[arg-type]
+    return Task(kind=kind, label=label, classes=classes)
 
 
 def sample_signature(sample: object, label: str) -> Signature | None:

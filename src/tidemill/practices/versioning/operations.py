@@ -218,7 +218,7 @@ def add_model(  # noqa: PLR0913 - a model, and what its file does not say of it
     name: str,
     source: object,
     *,
-    task: Literal["", "binary", "multiclass", "regression"] = "",
+    task: Literal["binary", "multiclass", "regression"] | None = None,
     label: str = "",
     classes: tuple[str, ...] = (),
     sample: object = None,

@@ -83,3 +83,31 @@ def test_equal_models_have_equal_bytes_in_two_processes_with_other_hash_seeds(tm
     assert [one.wait(timeout=120) for one in running] == [0, 0]
     for name in MAKERS:
         assert saved(tmp_path / "1" / name) == saved(tmp_path / "2" / name), name
+
+
+SERVED = """
+import sys, pathlib, numpy as np
+from tidemill.practices.versioning.model import load_to_predict
+for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    if folder.name == sys.argv[2]:
+        rows = {name: np.array([0.5, 1.0]) for name in ("a", "b", "c")}
+        rows["colour"] = np.array(["red", "blue"], dtype=object)
+        print(load_to_predict(folder).predict(rows)["score"].tolist())
+"""
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_process_that_only_predicts_answers_alike_without_what_is_needless(
+    name, tmp_path
+) -> None:
+    model = MAKERS[name]("regression")
+    (folder := tmp_path / name).mkdir()
+    model.save(folder)
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", SERVED, str(tmp_path), name], check=True, timeout=60,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    rows = {name: np.array([0.5, 1.0]) for name in ("a", "b", "c")}
+    rows["colour"] = np.array(["red", "blue"], dtype=object)
+    told = [float(one) for one in answer.stdout.strip(" []\n").split(",")]
+    assert np.allclose(told, model.predict(rows)["score"], rtol=1e-5)

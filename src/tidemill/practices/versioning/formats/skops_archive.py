@@ -42,7 +42,7 @@ class SkopsArchive:
 
     name = "skops"
     suffixes: tuple[str, ...] = (".skops",)
-    needless: tuple[str, ...] = ("matplotlib", "pyarrow", "huggingface_hub")
+    needless: tuple[str, ...] = ("matplotlib", "huggingface_hub")  # pandas asks for pyarrow
 
     def accepts(self, model: object) -> bool:
         """Whether it is a scikit-learn estimator."""
