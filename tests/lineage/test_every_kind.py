@@ -109,8 +109,8 @@ LIVED = {
 """Kinds that the life of a new project leaves behind."""
 AS_TABLES = {"sample", "predictions", "labels", "quarantine"}
 """Kinds that are tables, shown and compared as those are."""
-ELSEWHERE = {"prediction", "value"}
-"""Tested where model servers and steps are."""
+ELSEWHERE = {"prediction", "value", "chart", "file"}
+"""Tested where model servers, steps and runs by hand are."""
 
 
 @pytest.fixture(scope="module")

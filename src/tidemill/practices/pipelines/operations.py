@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - faces read the annotations
 from datetime import datetime  # noqa: TC003 - as above
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -68,19 +68,24 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
              "because": because, "plan": plan, "cause": cause, "parent": parent},
             PipelineRun,
         )  # fmt: skip
-    found = declared(record, Pipeline)
     own = pipeline_name(record, name) if release is not None else name
-    if own not in found:
-        near = closest(own, list(found))
-        raise NotFoundError(
-            f"the project declares no pipeline {own!r}",
-            fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
-        )
+    pipeline = _declared_pipeline(record, own)
     wish = RunWish(
         at=at, because=because, cause=cause, parent=_run_id(parent) or _open_run(), is_plan=plan,
         is_in_process=in_process,
     )  # fmt: skip
-    return run(record, found[own], dict(params or {}), wish)
+    return run(record, pipeline, dict(params or {}), wish)
+
+
+def _declared_pipeline(record: Record, name: str) -> Pipeline[..., Any]:
+    found = declared(record, Pipeline)
+    if name not in found:
+        near = closest(name, list(found))
+        raise NotFoundError(
+            f"the project declares no pipeline {name!r}",
+            fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
+        )
+    return found[name]
 
 
 def _open_run() -> RunId | None:
