@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +75,7 @@ def test_a_class_of_a_notebook_is_kept_with_what_it_names_and_nothing_else(
     for number, cell in enumerate(CELLS):
         name = f"<cell {number}>"
         linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
-        exec(compile(cell, name, "exec"), notebook.__dict__)  # noqa: S102 - a cell
+        exec(compile(cell, name, "exec"), notebook.__dict__)
     signature = MAKERS["lightgbm-text"]("regression").signature
     model = Model(PythonModel(notebook.Answers), signature=signature, task=task("regression"))
     model.save(tmp_path)
@@ -92,7 +91,7 @@ def test_a_class_that_uses_an_object_of_the_notebook_says_which(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "__main__", notebook)
     cell = "fitted = object()\nclass Uses:\n    def predict(self, rows):\n        return fitted\n"
     linecache.cache["<cell>"] = (len(cell), None, cell.splitlines(keepends=True), "<cell>")
-    exec(compile(cell, "<cell>", "exec"), notebook.__dict__)  # noqa: S102 - a cell
+    exec(compile(cell, "<cell>", "exec"), notebook.__dict__)
     signature = MAKERS["lightgbm-text"]("regression").signature
     model = Model(PythonModel(notebook.Uses), signature=signature, task=task("regression"))
     with pytest.raises(InvalidInputError, match=r"uses fitted, which is a object of this session"):
@@ -103,7 +102,7 @@ def test_files_that_were_changed_after_they_were_checked_out_are_not_loaded(reco
     artifact, _ = store_model(record.ports.objects, MAKERS["lightgbm-text"]("regression"))
     folder = model_folder(record, artifact)
     check_files(folder, artifact.id)
-    file: Path = folder / "model.txt"
+    file = folder / "model.txt"
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(CorruptError, match="changed after they were checked out"):
