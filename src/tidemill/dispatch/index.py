@@ -33,10 +33,10 @@ card | practices.governance | card | cli python http | Write a model card from t
 check | practices.integration | check | cli python http | Ask every gate of code, data and models; what has not changed is not judged again.
 comment | practices.collaboration | comment | cli python http | Say something about a ref, a version or a run; `tidemill log REF` shows it.
 config show | practices.infrastructure | show_config | cli python http | Show every setting, its value and where that came from.
-contract infer | practices.validation | infer_contract | cli python http | Propose a contract from a data version, as Python text to put into the project.
+contract infer | practices.validation | infer_contract | cli python http | Propose a contract from a data version, a file or a frame, as Python text for the project.
 contract list | practices.validation | list_contracts | cli python http | List the contracts that the project's code declares.
 data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
-data check | practices.validation | check_data | cli python http | Check a data version against its contract as it is declared now.
+data check | practices.validation | check_data | cli python http | Check a data version, a file or a frame against its contract as it is declared now.
 data frame | practices.versioning | frame | python | Return the rows of any table version, predictions and labels too.
 data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file, or a folder of its files.
 deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.

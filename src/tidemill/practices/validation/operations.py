@@ -113,33 +113,54 @@ def add_data(  # noqa: PLR0913 - a source, where it goes, and how
 
 
 def check_data(
-    record: Record, data: str, *, contract: str = "", at: datetime | None = None
+    record: Record, data: object, *, contract: str = "", at: datetime | None = None
 ) -> Verdict:
-    """Check a data version against its contract as it is declared now.
+    """Check a data version, a file or a frame against its contract as it is declared now.
 
-    Equal data and an equal contract are judged once. Raises NotFoundError without a contract.
+    Equal data and an equal contract are judged once; of a file or a frame nothing is kept. Raises
+    NotFoundError without a contract.
 
     Args:
-        data: which version, like data:flights or flights@3.
-        contract: name of the contract; default: the one declared for these data.
+        data: which version, like data:sales or sales@3; or a file or frame.
+        contract: name of the contract, or FILE.py:NAME for a file; default: the one declared for
+            these data.
         at: effective time: which version is the newest, and how old its rows may be.
     """
-    return checked(record, data, contract=contract, at=at)
+    from tidemill.practices.validation.files import (  # noqa: PLC0415 - versions do not need it
+        checked_outside,
+        is_outside,
+    )
+
+    if is_outside(data):
+        return checked_outside(record, data, contract=contract, at=at)
+    return checked(record, str(data), contract=contract, at=at)
 
 
-def infer_contract(record: Record, data: str, *, at: datetime | None = None) -> ProposedContract:
-    """Propose a contract from a data version, as Python text to put into the project.
+def infer_contract(
+    record: Record, data: object, *, out: str = "", at: datetime | None = None
+) -> ProposedContract:
+    """Propose a contract from a data version, a file or a frame, as Python text for the project.
 
     Args:
-        data: which version, like data:flights.
+        data: which version, like data:sales; or a file or frame.
+        out: a new file to write it to, like contracts.py.
         at: effective time: which version is the newest.
     """
+    from tidemill.practices.validation import files  # noqa: PLC0415 - versions do not need it
     from tidemill.practices.validation.inference import proposed_code  # noqa: PLC0415 - Polars
     from tidemill.practices.versioning.data import open_data, scan_data  # noqa: PLC0415 - as above
 
-    found = open_data(record, data, at=at)
-    code = proposed_code(found.version.ref.name, scan_data(record, str(found.version)))
-    return ProposedContract(data=str(found.version), rows=found.rows, code=code)
+    if files.is_outside(data):
+        rows, name = files.outside_rows(record, data), files.name_of(data)
+        told, count = name, rows.collect().height
+    else:
+        found = open_data(record, str(data), at=at)
+        name, told, count = found.version.ref.name, str(found.version), found.rows
+        rows = scan_data(record, told)
+    code = proposed_code(name, rows)
+    if out:
+        files.write_code(out, code)
+    return ProposedContract(data=told, rows=count, code=code)
 
 
 def list_contracts(record: Record) -> DeclaredContracts:
@@ -190,14 +211,19 @@ OPERATIONS = (
     Operation(
         function=check_data,
         command=("data", "check"),
+        begins=True,
         role="contributor",
-        examples=("tidemill data check data:flights",),
+        examples=("tidemill data check data:flights", "tidemill data check sales.csv"),
         failed=lambda verdict: not verdict.has_passed,
     ),
     Operation(
         function=infer_contract,
         command=("contract", "infer"),
-        examples=("tidemill contract infer data:flights",),
+        begins=True,
+        examples=(
+            "tidemill contract infer data:flights",
+            "tidemill contract infer sales.csv --out contracts.py",
+        ),
     ),
     Operation(
         function=list_contracts, command=("contract", "list"), examples=("tidemill contract list",)
