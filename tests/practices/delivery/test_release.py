@@ -197,7 +197,7 @@ def test_a_trigger_trains_what_was_released_and_says_which(mill, tidemill, said,
     (decision,) = said("trigger", "tick", "--at", "2013-06-01")["decisions"]
     assert (decision["action"], decision["ran"]) == ("fired", "pipeline:flow@1"), decision
     assert decision["outcome"].startswith("the pipeline gave no new candidate")
-    assert [run.params["n"] for run in runs(record, "pipeline")] == [5, 5], "the released rule"
+    assert {run.params["n"] for run in runs(record, "pipeline")} == {5}, "the released rule"
     assert said("trigger", "list")["triggers"][0]["runs"] == "flow@prod (1)"
 
 
