@@ -1,6 +1,6 @@
-"""Tables larger than memory: add (CSV, Parquet), check, training set; peak PSS and seconds of each.
+"""Tables larger than memory: add (CSV, Parquet), check, training set; peak PSS and seconds.
 
-    python bench/large_tables.py [ROWS] [FOLDER]      default 1,000,000 rows; the figure has 20 million
+    python bench/large_tables.py [ROWS] [FOLDER]     default 1,000,000; the figure has 20 million
 
 Peers, where they are installed: `dvc add` of the same file, and plain Polars reading it whole.
 PSS of the command and all its children is read every 20 ms.
@@ -18,7 +18,7 @@ import polars as pl
 BATCH_ROWS = 1_000_000
 ENTITIES = 100_000
 
-PROJECT = '''
+PROJECT = """
 from datetime import datetime
 
 import polars as pl
@@ -61,7 +61,7 @@ def height(rows: pl.LazyFrame) -> int:
 def training():
     rows = tm.training_set(asked(tm.data("events")), views=[card_history])
     return height(rows)
-'''
+"""
 
 
 def batch(start: int, rows: int) -> pl.DataFrame:

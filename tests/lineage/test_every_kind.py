@@ -31,6 +31,8 @@ from tidemill.practices.features.declare import Feature, ViewSpec
 from tidemill.practices.features.operations import ViewDefinition
 from tidemill.practices.training.outcome import Decision
 from tidemill.practices.training.trigger import Trigger
+from tidemill.practices.validation.folder_contract import FolderSpec
+from tidemill.practices.versioning.external import ExternalData, ExternalFile
 
 ENVIRONMENT = {"TIDEMILL_ACTOR": "ada lovelace of the team that loads orders"}
 RAW = re.compile(r"\w\(\w+=|\bb'|\{'|Some\(|<\w+ object|\\n")
@@ -76,6 +78,11 @@ def deployment(threads: int) -> DeploymentSpec:
     )  # fmt: skip
 
 
+def external(size_bytes: int) -> ExternalData:
+    files = (ExternalFile(path="a.csv", size_bytes=size_bytes, mtime_us=7),)
+    return ExternalData(place="lake/" + "deep/" * 8, shape="folder", files=files)
+
+
 WRITTEN = {
     "deployment": (deployment(1), deployment(4), "threads"),
     "trigger": (trigger(0.25), trigger(0.5), "min_share"),
@@ -100,6 +107,11 @@ WRITTEN = {
         "state",
     ),
     "drift_reference": (reference(100), reference(120), "rows_a_day"),
+    "external": (external(12), external(15), "a.csv has 15 bytes instead of 12"),
+    "folder_contract": (
+        FolderSpec(name="Pictures", data="pictures", suffixes=(".png",)),
+        FolderSpec(name="Pictures", data="pictures", suffixes=(".jpg",)), "suffixes",
+    ),
 }  # fmt: skip
 """Kinds that this test writes itself: before, after, and what the diff must name."""
 LIVED = {
@@ -109,8 +121,8 @@ LIVED = {
 """Kinds that the life of a new project leaves behind."""
 AS_TABLES = {"sample", "predictions", "labels", "quarantine"}
 """Kinds that are tables, shown and compared as those are."""
-ELSEWHERE = {"prediction", "value", "chart", "file"}
-"""Tested where model servers, steps and runs by hand are."""
+ELSEWHERE = {"prediction", "value", "chart", "file", "folder"}
+"""Tested where model servers, steps, folders and runs by hand are."""
 
 
 @pytest.fixture(scope="module")

@@ -43,5 +43,5 @@ def diff_external(record: Record, old: Artifact, new: Artifact) -> ExternalDiff:
 
 def explain_external(record: Record, run: RunId | None, artifact: Artifact) -> tuple[str, ...]:
     """Return what `why` says beside data that are not held."""
-    del record, run
-    return (f"{NOT_HELD}: {artifact.summary.get('place')}",)
+    del run
+    return (f"{NOT_HELD}: {read_external(record, artifact).place}",)
