@@ -263,3 +263,16 @@ def test_inside_a_project_no_second_record_begins(project, record):
     assert not (below / ".tidemill").exists()
     runs = record.ports.ledger.find(Query(Run, where=(Where("kind", "=", "experiment"),)))
     assert [(run.name, run.project) for run in runs] == [("a", "mill")]
+
+
+def test_data_beside_a_script_are_no_code_and_stop_no_run(tmp_path):
+    (tmp_path / "big.csv").write_bytes(b"x\n" * (6 << 20))
+    (tmp_path / "try.py").write_text(
+        "import tidemill as tm\nwith tm.run('a') as run: pass\n"
+        "print(run.doubt, tm.open().record.ports.workspace.code().files[0][0].path)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "try.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert ended.stdout.split() == ["try.py"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.app.project_folder import (
+    FILE,
     actor_here,
     begin_project,
     find_project,
@@ -191,6 +192,7 @@ class Embedded:
             self._folder,
             self._folder / self._settings.text("project.code"),
             allow=[name.strip() for name in allowed.split(",") if name.strip()],
+            is_loose=not (self._folder / FILE).is_file(),
         )
 
     def notifier(self) -> Notifier:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 LARGEST_BYTES = 10 << 20
+LARGEST_LOOSE_BYTES = 1 << 20
+CODE_ENDINGS = frozenset(
+    {".py", ".pyi", ".ipynb", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".sql", ".sh", ".lock"}
+)
+CODE_NAMES = frozenset({"requirements.txt", "Makefile", "Dockerfile", "README.md"})
+"""What counts as code in a folder without a `tidemill.toml`."""
 
 
 class LocalWorkspace:
@@ -34,6 +40,7 @@ class LocalWorkspace:
         allow: patterns of files that may be large or look like a secret (`tests/keys/*`).
         cache: file of what is remembered of the installation; default: in `.tidemill`.
         lock: the lock, where it does not lie in the project.
+        is_loose: nobody made the folder a project (it has no `tidemill.toml`).
     """
 
     def __init__(
@@ -44,12 +51,13 @@ class LocalWorkspace:
         allow: Sequence[str] = (),
         cache: Path | None = None,
         lock: bytes | None = None,
+        is_loose: bool = False,
     ) -> None:
         self._root = root.resolve()
         self._code_root = (code_root or root).resolve()
         self._allow = tuple(allow)
         self._cache = cache or self._root / ".tidemill" / "cache" / "installed.json"
-        self._own_lock = lock
+        self._own_lock, self._is_loose = lock, is_loose
 
     @property
     def root(self) -> Path:
@@ -62,6 +70,9 @@ class LocalWorkspace:
         Ignored modules that a captured one imports are captured too: without them the code does not
         run again. The same limits hold for them.
 
+        A loose folder holds data as well: of it only files with the ending of code and settings
+        count, up to 1 MiB.
+
         `git_tree` is what Git would call this folder's tree if everything were committed now, and
         `is_dirty` whether that is not the tree of HEAD. `.tidemill/`, `.venv/` and `__pycache__/`
         are never in it; links to a folder or out of the project are `skipped`.
@@ -72,6 +83,8 @@ class LocalWorkspace:
         repository, listing = self._listing()
         ignored = self._ignored_modules(listing.names)
         names = sorted({*listing.names, *ignored})
+        if self._is_loose:
+            names = [name for name in names if self._is_code(name)]
         self._refuse_large(names, ignored)
         if repository is None:
             return self._capture(names, ignored, git_tree.Tree)
@@ -134,6 +147,12 @@ class LocalWorkspace:
             files=tuple(files), commit=made.commit, git_tree=made.tree, is_dirty=made.is_dirty,
             skipped=tuple(skipped),
         )  # fmt: skip
+
+    def _is_code(self, name: str) -> bool:
+        path = self._root / name
+        if path.suffix not in CODE_ENDINGS and path.name not in CODE_NAMES:
+            return False
+        return path.is_file() and path.stat().st_size <= LARGEST_LOOSE_BYTES
 
     def _refuse_large(self, names: Sequence[str], ignored: frozenset[str]) -> None:
         for name in names:
