@@ -121,8 +121,8 @@ LIVED = {
 """Kinds that the life of a new project leaves behind."""
 AS_TABLES = {"sample", "predictions", "labels", "quarantine"}
 """Kinds that are tables, shown and compared as those are."""
-ELSEWHERE = {"prediction", "value", "chart", "file", "folder"}
-"""Tested where model servers, steps, folders and runs by hand are."""
+ELSEWHERE = {"prediction", "value", "chart", "file", "folder", "pipeline", "lock"}
+"""Tested where model servers, steps, folders, releases and runs by hand are."""
 
 
 @pytest.fixture(scope="module")

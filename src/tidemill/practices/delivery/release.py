@@ -9,6 +9,7 @@ import msgspec
 from tidemill.core.facts import ArtifactMade
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.ref import RefName, Version
+from tidemill.core.text import folded
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import newest_version, opened
@@ -40,7 +41,7 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [self._head(), *(f"note: {note}" for note in self.notes)]
+        lines = [self._head(), *(folded(f"note: {note}") for note in self.notes)]
         if self.difference is not None and self.difference.has_changes:
             lines += ["", str(self.difference)]
         elif self.is_new or not self.version:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.text import table
+from tidemill.core.text import WIDTH, cut, table
 from tidemill.lineage.artifacts import find_artifacts, read_bytes, tree_entries
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of
@@ -61,7 +61,8 @@ class ReleaseDifference(msgspec.Struct, frozen=True, kw_only=True):
             if file.diff and file.state == "changed":
                 more = len(file.diff) - SHOWN_LINES
                 end = [f"… and {more} more lines (--json has them)"] if more > 0 else []
-                drawn.append("\n".join([file.path, *file.diff[:SHOWN_LINES], *end]))
+                lines = [cut(line, WIDTH) for line in file.diff[:SHOWN_LINES]]
+                drawn.append("\n".join([file.path, *lines, *end]))
         return "\n\n".join([*drawn, *map(str, self.parts)])
 
     __repr__ = __str__

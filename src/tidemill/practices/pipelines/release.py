@@ -21,6 +21,7 @@ from tidemill.core.errors import CorruptError, NotFoundError, TidemillError
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.query import Query, Where
 from tidemill.core.run import Run
+from tidemill.core.text import folded
 from tidemill.lineage.artifacts import (
     checkout,
     find_artifact,
@@ -71,7 +72,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         lines.append(f"parameters: {', '.join(told) or 'none'}")
         declared = ("contracts", "views", "triggers", "settings")
         lines += [f"{name}: {', '.join(getattr(self, name)) or 'none'}" for name in declared]
-        return "\n".join(lines)
+        return folded("\n".join(lines))
 
     __repr__ = __str__
 
