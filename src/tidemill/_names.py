@@ -28,6 +28,8 @@ NAMES: Mapping[str, str] = {
     "evaluate": f"{_PRACTICES}.monitoring.evaluation",
     "predict": f"{_PRACTICES}.delivery.prediction_step",
     "business_figure": f"{_PRACTICES}.monitoring.business",
+    "metric": f"{_PRACTICES}.monitoring.own_metrics",
+    "split": f"{_PRACTICES}.monitoring.splitting",
     "Model": f"{_PRACTICES}.versioning.model",
     "PythonModel": f"{_PRACTICES}.versioning.formats.python_model",
     "infer_signature": f"{_PRACTICES}.versioning.signatures",

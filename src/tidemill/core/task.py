@@ -14,15 +14,13 @@ _USUAL_METRIC = {
     "multiclass": "log_loss",
     "regression": "mean_absolute_error",
 }
-_USUAL_LOSS = {"binary": "brier", "multiclass": "brier", "regression": "absolute_error"}
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What is predicted. `threshold` turns a binary score into a decision.
 
     `metric` decides: left out, the usual one of the kind; it may be one of your own, declared with
-    `@tm.metric`. `loss` is that of a row, for comparison and performance drift: left out, the one
-    behind the metric; or one of your own, `@tm.loss`.
+    `@tm.metric` and given to `evaluate(metrics=...)`.
     """
 
     kind: TaskKind
@@ -30,16 +28,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float = 0.5
     classes: tuple[str, ...] = ()
     metric: str = ""
-    loss: str = ""
 
     def __post_init__(self) -> None:
         if not self.metric:
             msgspec.structs.force_setattr(self, "metric", _USUAL_METRIC[self.kind])
-
-    @property
-    def usual_loss(self) -> str:
-        """The loss of a row where neither `loss` nor the metric says another."""
-        return _USUAL_LOSS[self.kind]
 
     @property
     def has_probabilities(self) -> bool:

@@ -59,7 +59,7 @@ class UnknownLabelError(InvalidInputError):
 
 def task_loss(task: Task) -> LossName:
     """Return the loss of a row whose mean stands for the task's quality in drift and comparison."""
-    usual: LossName = "absolute_error" if task.kind == "regression" else "brier"
+    usual: LossName = "brier" if task.has_probabilities else "absolute_error"
     return _LOSS_OF_METRIC.get(task.metric, usual)
 
 

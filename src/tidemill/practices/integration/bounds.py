@@ -25,6 +25,7 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.setting_values import Takes
 from tidemill.core.settings import place_of
+from tidemill.core.task import METRICS
 from tidemill.core.times import parse_span
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.infrastructure.project import declared
@@ -47,11 +48,8 @@ _UNITS = {
     "max_latency_ms": "ms", "max_batch_latency_ms": "ms", "max_size_mb": "MB",
     "max_single_feature": "AUC",
 }  # fmt: skip
-_ANY_CLASSES = {"log_loss", "brier", "accuracy", "calibration_error"}
 _METRICS: Mapping[TaskKind, frozenset[str]] = {
-    "binary": frozenset({"auc", "precision", "recall", "f1", "base_rate", *_ANY_CLASSES}),
-    "multiclass": frozenset({"macro_f1", *_ANY_CLASSES}),
-    "regression": frozenset({"mean_absolute_error", "root_mean_squared_error", "r2"}),
+    kind: frozenset(metrics) for kind, metrics in METRICS.items()
 }
 
 
@@ -104,8 +102,10 @@ def project_bounds(record: Record) -> Bounds:
         from tidemill.practices.monitoring.business import (  # noqa: PLC0415 - NumPy; few need it
             BusinessFigure,
         )
+        from tidemill.practices.monitoring.own_metrics import Metric  # noqa: PLC0415 - as above
 
         figures = {figure.name for figure in declared(record, BusinessFigure).values()}
+        figures |= {metric.name for metric in declared(record, Metric).values()}
         for name in own:
             if name.partition("_")[2] not in figures:
                 raise _unknown(name, given[name], text, [*_KNOWN_METRICS, *sorted(figures)])

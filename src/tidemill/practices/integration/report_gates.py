@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.check import Finding, State
-from tidemill.core.task import LOWER_IS_BETTER
+from tidemill.core.task import IN_UNITS_OF_THE_LABEL
 from tidemill.kernels.intervals import normal_quantile
 from tidemill.practices.monitoring.report import OTHER
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _REPORTED_Z = 1.959964
 """Half-width of a reported interval (95 %) in standard errors."""
-_IN_UNITS_OF_THE_LABEL = frozenset({"mean_absolute_error", "root_mean_squared_error"})
 RETRAIN = "train on more or better data, or change the bound in [gates] of tidemill.toml"
 
 
@@ -82,10 +81,10 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
         if report.slices:
             yield _no_slice(report, bounds)
         return
-    sign = -1.0 if report.task.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if whole.is_lower_better else 1.0
     z = normal_quantile(1.0 - 0.05 / len(told))
 
-    unit = abs(whole.value) or 1.0 if report.task.metric in _IN_UNITS_OF_THE_LABEL else 1.0
+    unit = abs(whole.value) or 1.0 if report.task.metric in IN_UNITS_OF_THE_LABEL else 1.0
 
     def best_gap(pair: tuple[SliceReport, ReportFigure]) -> float:
         """The smallest gap to the whole that the slice's rows still allow."""
@@ -105,7 +104,7 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
         f"rows have {whole.value:.4g}",
         measured=gap, interval=_interval(figure), rows_checked=part.rows,
         bound=f"gap <= {bounds.max_slice_gap:g}"
-        + (" of the whole" if report.task.metric in _IN_UNITS_OF_THE_LABEL else ""),
+        + (" of the whole" if report.task.metric in IN_UNITS_OF_THE_LABEL else ""),
         fix="" if state == "pass" else f"look at the rows with {part.column} = {part.level}",
     )  # fmt: skip
 
@@ -132,7 +131,7 @@ def _worst(part: SliceReport, slices: int) -> str:
 
 
 def _calibration(report: Report, bounds: Bounds) -> Iterator[Finding]:
-    if report.task.kind == "regression":
+    if not report.task.has_probabilities:
         return
     figure = report.figure("calibration_error")
     bound = f"<= {bounds.max_calibration_error:g}"

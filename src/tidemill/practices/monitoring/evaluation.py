@@ -11,6 +11,7 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.outputs import flat_outputs, output_names
+from tidemill.practices.monitoring.own_metrics import Metric
 from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
 from tidemill.practices.monitoring.report import Report  # noqa: TC001 - the codec reads the annotations
 from tidemill.practices.pipelines.declare import step
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 
 
 @step
-def evaluation(
-    model: Model, rows: pl.DataFrame, time: str, slices: tuple[str, ...], business: tuple[str, ...]
+def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
+    model: Model,
+    rows: pl.DataFrame,
+    time: str,
+    slices: tuple[str, ...],
+    business: tuple[str, ...],
+    metrics: tuple[str, ...] = (),
+    group: str = "",
 ) -> Report:
-    """Return the report of a model on labelled rows; `business` names declared figures by path."""
+    """Return the report of a model on labelled rows; functions of one's own are named by path."""
     label = model.task.label
     if label not in rows.columns:
         raise InvalidInputError(
@@ -41,22 +48,26 @@ def evaluation(
         label=pl.col(label), **{name: pl.Series(column) for name, column in outputs.items()}
     )
     figures = [declared_at(path, BusinessFigure) for path in business]
+    own = [declared_at(path, Metric) for path in metrics]
     report = report_of(
-        model.task, frame, tuple(outputs), time=time, slices=slices, business=figures
-    )
+        model.task, frame, tuple(outputs), time=time, slices=slices, business=figures,
+        metrics=own, group=group,
+    )  # fmt: skip
     for told in (*report.figures, *report.business):
         if told.value is not None:
             figure(told.name, told.value)
     return msgspec.structs.replace(report, rows=rows.height)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - as above
     model: Any,  # noqa: ANN401 - a model, in a pipeline the output that will be one
     rows: Any,  # noqa: ANN401 - a frame, in a pipeline the output that will be one
     *,
     time: str = "",
     slices: Sequence[str] = (),
     business: BusinessFigure | Sequence[BusinessFigure] = (),
+    metrics: Metric | Sequence[Metric] = (),
+    group: str = "",
 ) -> Any:  # noqa: ANN401
     """Return the report of a model on held-out rows: figures with intervals, slices, daily losses.
 
@@ -69,13 +80,19 @@ def evaluate(
         time: the column of effective time; days are its UTC days.
         slices: columns whose levels are judged one by one.
         business: business figures of one's own.
+        metrics: metrics of one's own, declared with `@tm.metric`; the task may name one to decide.
+        group: the column of an entity whose rows hang together: intervals come from whole entities.
     """
     given = (business,) if isinstance(business, BusinessFigure) else tuple(business)
     paths = tuple(object_path(figure) for figure in given)
-    return evaluation(model, rows, time=time, slices=tuple(slices), business=paths)
+    own = (metrics,) if isinstance(metrics, Metric) else tuple(metrics)
+    return evaluation(
+        model, rows, time=time, slices=tuple(slices), business=paths,
+        metrics=tuple(object_path(metric) for metric in own), group=group,
+    )  # fmt: skip
 
 
-def report_of(
+def report_of(  # noqa: PLR0913 - as above
     task: Task,
     frame: pl.DataFrame,
     outputs: Sequence[str] = (),
@@ -83,6 +100,8 @@ def report_of(
     time: str = "",
     slices: Sequence[str] = (),
     business: Sequence[BusinessFigure] = (),
+    metrics: Sequence[Metric] = (),
+    group: str = "",
 ) -> Report:
     """Return the report of rows that have their label (`label`) and their outputs. Pure.
 
@@ -93,12 +112,17 @@ def report_of(
         time: the column of effective time.
         slices: columns whose levels are judged one by one.
         business: business figures, computed on the same rows.
+        metrics: metrics of one's own, computed on the same rows.
+        group: the column of an entity whose rows hang together.
 
     Raises:
         UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
     """
     names = output_names(task, tuple(outputs) or tuple(frame.columns))
     judged = JudgedRows(task, frame, names, time=time, window="the evaluated rows")
+    judged.metrics = tuple(metrics)
+    if group:
+        judged.group_by(group)
     window = _span(judged) if time and judged.rows else "the evaluated rows"
     report = quality_report(judged, slices=slices, business=business)
     return msgspec.structs.replace(report, window=window, time=time)

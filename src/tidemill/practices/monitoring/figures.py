@@ -31,6 +31,7 @@ from tidemill.practices.monitoring.deployments import (
 )
 from tidemill.practices.monitoring.labels import LABELS, labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_names
+from tidemill.practices.monitoring.own_metrics import Metric
 from tidemill.practices.monitoring.report import (
     Report,
     ReportFigure,
@@ -175,6 +176,7 @@ def computed_report(
     usable = answered.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
     notes = (*_notes(rows, answered, usable), *_not_counted(rows, lacking))
     judged = JudgedRows(rows.task, usable, rows.outputs, time="at", window=str(rows.window))
+    judged.metrics = tuple(_metrics(record))
     slices = slice_columns(record, rows, usable)
     report = quality_report(judged, slices=slices, business=business)
     is_told = all(seal.is_told for seal in rows.seals)
@@ -267,6 +269,14 @@ def _business(record: Record) -> list[BusinessFigure]:
         return []
 
 
+def _metrics(record: Record) -> list[Metric]:
+    try:
+        return list(declared(record, Metric).values())
+    except TidemillError as error:  # as above
+        record.tell.line(f"no metrics of one's own: {error.what}")
+        return []
+
+
 def _memo_key(record: Record, rows: WindowRows, business: Sequence[BusinessFigure]) -> str:
     import polars as pl  # noqa: PLC0415 - heavy
 
@@ -283,12 +293,13 @@ def _memo_key(record: Record, rows: WindowRows, business: Sequence[BusinessFigur
             "known": 0 if known is None else int(known.select(pl.len()).collect().item()),
             "last": "" if known is None else str(known.select(pl.max("arrived_at")).collect()),
             "business": [[figure.name, _source(figure)] for figure in business],
+            "metrics": [[metric.name, _source(metric)] for metric in _metrics(record)],
         }
     )
     return f"report:{record.project}/{rows.name}:{identity.partition(':')[2]}"
 
 
-def _source(figure: BusinessFigure) -> str:
+def _source(figure: BusinessFigure | Metric) -> str:
     try:
         return inspect.getsource(figure.function)
     except (OSError, TypeError):  # typed at a prompt

@@ -38,6 +38,7 @@ _DIGEST = re.compile(r"b3:[0-9a-f]{64}")
 _ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
 
 
+_PLACES = {"data_row": "row", "data_path": "file"}
 BY_DIGEST = "by its digest only (serving.log_array_bytes)"
 
 
@@ -255,6 +256,12 @@ def described(lines: Iterable[str], prediction: Prediction) -> tuple[str, ...]:
         f"{one.name} = {one.value}, kept {BY_DIGEST}"
         for one in prediction.logged
         if one.role != "output" and _is_digest(one.value)
+    ]
+    told += [
+        f"{what} {one.value} of what was scored"
+        for one in prediction.logged
+        for what in (_PLACES.get(one.name) if one.role == "context" else None,)
+        if what
     ]
     told += [f"broke the rule {rule}" for rule in prediction.failed_rules]
     kept = prediction.sealed or "open tail"

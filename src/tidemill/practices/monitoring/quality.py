@@ -22,6 +22,7 @@ from tidemill.kernels.task_metrics import (
 )
 from tidemill.practices.monitoring.business import business_value
 from tidemill.practices.monitoring.outputs import output_array
+from tidemill.practices.monitoring.own_metrics import Metric, metric_figure
 from tidemill.practices.monitoring.report import (
     OTHER,
     DayLoss,
@@ -44,12 +45,16 @@ if TYPE_CHECKING:
 MIN_SLICE_ROWS = 50
 """Levels with fewer labelled rows are put together under `(other)`."""
 MOST_LEVELS = 50
+MOST_BLOCKS = 200
 PART_ROWS = 20
 MOST_PARTS = 30
 
 
 class JudgedRows:
     """Labelled rows as arrays: codes of labels, outputs, the UTC day of each, and the frame."""
+
+    metrics: tuple[Metric, ...] = ()
+    """Metrics of one's own, told beside those of the task."""
 
     def __init__(
         self, task: Task, frame: pl.DataFrame, outputs: Sequence[str], *, time: str, window: str
@@ -58,11 +63,33 @@ class JudgedRows:
         self.label = label_codes(task, _labels(frame["label"]), window=window)
         self.output = output_array(task, {name: frame[name].to_numpy() for name in outputs})
         self.day, self.has_days = day_codes(frame, time), bool(time)
+        self.blocks = self.day
 
     @property
     def rows(self) -> int:
         """How many there are."""
         return self.frame.height
+
+    def group_by(self, column: str) -> None:
+        """Take rows of one value of a column as hanging together, instead of those of a day.
+
+        Many values are dealt into `MOST_BLOCKS` blocks, each value as a whole: blocks of
+        independent values are independent.
+
+        Raises:
+            InvalidInputError: there is no such column.
+        """
+        if column not in self.frame.columns:
+            raise InvalidInputError(
+                f"the rows have no column {column!r} to group by; they have "
+                f"{', '.join(self.frame.columns)}",
+                fix="name the column of the entity with group=",
+            )
+        names = self.frame[column].cast(pl.String).fill_null("").rank("dense").to_numpy()
+        values, codes = np.unique(names, return_inverse=True)
+        if len(values) > MOST_BLOCKS:
+            codes = random_parts(len(values), MOST_BLOCKS)[codes]
+        self.blocks = codes.astype(np.int64)
 
     def take(self, wanted: NDArray[np.bool_]) -> JudgedRows:
         """Return some of the rows."""
@@ -71,18 +98,24 @@ class JudgedRows:
         part.frame = self.frame.filter(pl.Series(wanted))
         part.label, part.output = self.label[wanted], self.output[wanted]
         part.day, part.has_days = self.day[wanted], self.has_days
+        part.blocks, part.metrics = self.blocks[wanted], self.metrics
         return part
 
     def estimates(self) -> tuple[ReportFigure, ...]:
         """Return every figure of the task."""
-        found = task_estimates(self.task, self.label, self.output, self.day, window=self.window)
-        return tuple(figure_of(one) for one in found)
+        found = task_estimates(self.task, self.label, self.output, self.blocks, window=self.window)
+        frame = judged_frame(self) if self.metrics else self.frame
+        own = (metric_figure(metric, frame, self.blocks) for metric in self.metrics)
+        return (*(figure_of(one) for one in found), *own)
 
     def primary(self) -> ReportFigure:
         """Return the figure that decides; without a value where these rows do not tell it."""
+        for metric in self.metrics:
+            if metric.name == self.task.metric:
+                return metric_figure(metric, judged_frame(self), self.blocks)
         try:
             found = primary_estimate(
-                self.task, self.label, self.output, self.day, window=self.window
+                self.task, self.label, self.output, self.blocks, window=self.window
             )
         except InvalidInputError as error:
             return ReportFigure(

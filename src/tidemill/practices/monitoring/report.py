@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from tidemill.core.task import Task
+from tidemill.core.task import LOWER_IS_BETTER, Task
 from tidemill.core.text import counted, table
 from tidemill.lineage.artifacts import find_artifact, read_value
 
@@ -31,6 +31,13 @@ class ReportFigure(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     method: str = ""
     why: str = ""
+    direction: str = ""
+    """Which way is better, of a metric of one's own: `higher` or `lower`."""
+
+    @property
+    def is_lower_better(self) -> bool:
+        """Whether a smaller value is the better one."""
+        return self.direction == "lower" or self.name in LOWER_IS_BETTER
 
 
 class SliceReport(msgspec.Struct, frozen=True, kw_only=True):
