@@ -67,7 +67,7 @@ def main() -> None:
             run.made(artifact, objects=objects)
             register_model(record, "m", artifact, run=run)
         ingest(record, "rows", data)
-        peer = subprocess.run(  # noqa: S603 - our own interpreter
+        peer = subprocess.run(
             [sys.executable, "-c", PEER, str(data), str(model_folder(record, "model:m")),
              str(folder / "out.parquet")],
             capture_output=True, text=True, check=True,
@@ -82,7 +82,7 @@ def main() -> None:
             "for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):\n"
             "    print(resource.getrusage(who).ru_maxrss / 1024)\n"
         )
-        ours = subprocess.run(  # noqa: S603 - our own interpreter
+        ours = subprocess.run(
             [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
         ).stdout.split()
         took = time.perf_counter() - began
@@ -91,8 +91,8 @@ def main() -> None:
         print(f"{count:,} rows, {COLUMNS + 1} columns, 100 trees")
         print(f"peer     {float(peer[0]):6.1f} s  {float(peer[1]):6.0f} MB")
         print(
-            f"tidemill {took:6.1f} s  {float(ours[0]):6.0f} MB, and {float(ours[1]):6.0f} MB in the "
-            "process that scores"
+            f"tidemill {took:6.1f} s  {float(ours[0]):6.0f} MB, and {float(ours[1]):6.0f} MB in "
+            "the process that scores"
         )
         print(f"again    {time.perf_counter() - again:6.3f} s (nothing to do)")
         record.ports.close()
