@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.runtime.model_server_ids import PredictionIds, spelled_ids
 from tidemill.runtime.server_figures import Histogram
+from tidemill.wire.prediction_ids import PredictionIds, spelled_ids
 
 
 @given(st.lists(st.integers(0, 1 << 24), min_size=1), st.floats(0, 1))
