@@ -84,10 +84,15 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
 
     def __str__(self) -> str:
-        return f"{_short(self.start)}..{_short(self.end)}"
+        return f"{spelled_time(self.start)}..{spelled_time(self.end)}"
 
 
-def _short(time: datetime) -> str:
+def spelled_time(time: datetime) -> str:
+    """Return a time as people write it: a date where it is a midnight, else with the second.
+
+    >>> spelled_time(parse_time("2013-04-01T12:30")), spelled_time(parse_time("2013-04-01"))
+    ('2013-04-01T12:30:00Z', '2013-04-01')
+    """
     return time.strftime("%Y-%m-%d" if time == parse_time(time.date()) else "%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -6,6 +6,8 @@ of asking, as its window slides, and equal to what training computes, bit for bi
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
-from tidemill.core.times import microseconds
+from tidemill.core.times import from_microseconds, microseconds, spelled_time
 from tidemill.lineage.leases import sole
 from tidemill.practices.features.history import (
     History,
@@ -39,6 +41,23 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     columns: dict[str, str]
     whole_keys: tuple[str, ...]
+    known_us: int | None = None
+    """As known when it was last written, microseconds since 1970 UTC; None: written before 0.4."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What one view answers: a row for each asked one, one column a feature; and how it knows.
+
+    `is_known`: whether the store has the entity at all, shape (rows,). `is_too_old`: whether it
+    has, but no row of it counts at the asked time any more (or yet), shape (rows,).
+    """
+
+    view: FeatureView
+    frame: pl.DataFrame
+    known_us: int | None
+    is_known: NDArray[np.bool_]
+    is_too_old: NDArray[np.bool_]
 
 
 LAG_US = 2 * 86_400 * 1_000_000
@@ -47,6 +66,8 @@ LAG_US = 2 * 86_400 * 1_000_000
 _LAYOUT = b"\x00layout"
 _BATCH = b"\x00batch:"
 _WAIT_S = 10.0
+_ENDLESS_US = 2**59
+"""Windows as long as this reach everything, so that nothing ever goes from the store."""
 
 
 def table_of(view: FeatureView) -> str:
@@ -65,10 +86,12 @@ def replace_rows(record: Record, view: FeatureView, source: pl.LazyFrame, at: da
         history = history_of(view, events, codes)
         known = history.take(history.known_us <= microseconds(at))
         values = _packed_by_entity(view.spec, known, keys, microseconds(at))
+        heard_of = np.isin(np.arange(keys.height), known.entities)
+        values = dict(itertools.compress(values.items(), heard_of))
         columns = {name: column.dtype for name, column in history.columns.items()}
-        layout = msgspec.json.encode(Layout(columns=columns, whole_keys=whole))
+        layout = Layout(columns=columns, whole_keys=whole, known_us=microseconds(at))
         record.ports.online.clear(table)
-        record.ports.online.write(table, {_LAYOUT: layout, **values})
+        record.ports.online.write(table, {_LAYOUT: msgspec.json.encode(layout), **values})
     return len(values)
 
 
@@ -92,37 +115,61 @@ def add_rows(
         stored = unpacked(record.ports.online.read(table, _keys(view.spec, keys)), layout.columns)
         merged = _joined(stored, arrived)
         values = _packed_by_entity(view.spec, merged, keys, microseconds(at))
-        record.ports.online.write(table, values | ({marker: b"1"} if batch else {}))
+        known_us = max(microseconds(at), layout.known_us or 0)
+        written = msgspec.json.encode(msgspec.structs.replace(layout, known_us=known_us))
+        more = {_LAYOUT: written} | ({marker: b"1"} if batch else {})
+        record.ports.online.write(table, values | more)
     return len(arrived.event_us)
 
 
 def read_vectors(
     record: Record, views: Sequence[FeatureView], asked: pl.DataFrame, time_column: str
 ) -> pl.DataFrame:
-    """Return the features of each asked row (entity keys and a time), one column a feature."""
+    """Return the features of each asked row, one column a feature. Raises as `read_answers`."""
+    answers = [read_answers(record, view, asked, time_column) for view in views]
+    return pl.concat([one.frame for one in answers], how="horizontal")
+
+
+def read_answers(
+    record: Record, view: FeatureView, asked: pl.DataFrame, time_column: str
+) -> Answers:
+    """Return what a view answers to asked rows (entity keys and a time), and how it knows.
+
+    Raises:
+        NotFoundError: the view is not in the store as it is defined now.
+        InvalidInputError: a time is before what the store still knows exactly.
+    """
     at_us = asked[time_column].cast(pl.Datetime("us", "UTC")).dt.timestamp("us").to_numpy()
-    columns = [_vectors(record, view, asked, at_us) for view in views]
-    return pl.concat(columns, how="horizontal")
-
-
-def read_history(
-    record: Record, view: FeatureView, asked: pl.DataFrame
-) -> tuple[History, NDArray[np.int64]]:
-    """Return the stored rows of the asked entities, and each asked row's entity number."""
     layout = _stored_layout(record, view)
+    _refuse_the_past(view, layout, at_us)
     (codes,), keys = entity_codes(view.spec, _with_keys_of(view.spec, asked, layout.whole_keys))
     values = record.ports.online.read(table_of(view), _keys(view.spec, keys))
-    return unpacked(values, layout.columns), codes
+    history = unpacked(values, layout.columns)
+    stored = np.array([*(value is not None for value in values), False])  # -1, no key: the last
+    counting = history.timeline().latest(codes, at_us, ttl_us=view.spec.horizon_us)
+    return Answers(
+        view=view, frame=values_at(view.spec, history, codes, at_us), known_us=layout.known_us,
+        is_known=stored[codes], is_too_old=stored[codes] & (counting < 0),
+    )  # fmt: skip
 
 
-def _vectors(
-    record: Record,
-    view: FeatureView,
-    asked: pl.DataFrame,
-    at_us: NDArray[np.int64],
-) -> pl.DataFrame:
-    history, codes = read_history(record, view, asked)
-    return values_at(view.spec, history, codes, at_us)
+def _refuse_the_past(view: FeatureView, layout: Layout, at_us: NDArray[np.int64]) -> None:
+    """Refuse times whose windows reach rows that have gone from the store since."""
+    if layout.known_us is None or view.spec.horizon_us >= _ENDLESS_US or not len(at_us):
+        return
+    asked, oldest = int(at_us.min()), layout.known_us - LAG_US
+    if asked < oldest:
+        raise InvalidInputError(
+            f"the view {view.name} was asked about {_at(asked)}, but the online store holds "
+            f"it as known at {_at(layout.known_us)} and answers exactly from "
+            f"{_at(oldest)} on",
+            fix=f"tidemill view materialize {view.name} --at {_at(asked)}, or tm.training_set "
+            "for the past",
+        )
+
+
+def _at(time_us: int) -> str:
+    return spelled_time(from_microseconds(time_us))
 
 
 def _stored_layout(record: Record, view: FeatureView) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import RefName
 from tidemill.core.text import counted, table
+from tidemill.core.times import from_microseconds
 from tidemill.lineage.artifacts import put_value, read_value
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of
@@ -19,6 +20,7 @@ from tidemill.lineage.suggestions import closest
 from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.practices.features.declare import FeatureView, ViewSpec
+from tidemill.practices.features.feature_answers import FeatureAnswer, Vectors, ViewState
 from tidemill.practices.infrastructure.project import declared, object_path
 from tidemill.practices.versioning.data import open_data, scan_data
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
     from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
+    from tidemill.practices.features.online import Answers
 
 
 class ViewDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,34 +84,18 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-class Vectors(msgspec.Struct, frozen=True, kw_only=True):
-    """Features of asked rows: `frame` is a Polars frame of one row each, one column a feature."""
-
-    frame: Any
-
-    def __repr__(self) -> str:
-        return repr(self.frame)
-
-
-class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The features of one entity at one time, by name."""
-
-    at: datetime
-    values: dict[str, float | int | bool | None]
-
-    def __str__(self) -> str:
-        return table(["feature", "value"], [[k, _plain(v)] for k, v in self.values.items()])
-
-    __repr__ = __str__
-
-
 def find_views(record: Record, names: tuple[str, ...] = ()) -> list[FeatureView]:
     """Return views that the project declares, by name; none named: all of them.
 
     Raises:
-        NotFoundError: no such view is declared; names the closest.
+        NotFoundError: no such view is declared, or none at all; names the closest.
     """
     known = declared(record, FeatureView)
+    if not known:
+        raise NotFoundError(
+            "the project declares no feature view",
+            fix="decorate a function with @tm.feature_view in a module of the project",
+        )
     for name in names:
         if name not in known:
             near = closest(name, list(known))
@@ -177,7 +164,9 @@ def vectors(
         views: names of views; none: all that the project declares.
         time: name of the time column.
     """
-    from tidemill.practices.features.online import read_vectors  # noqa: PLC0415 - brings NumPy
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.practices.features.online import read_answers  # noqa: PLC0415 - brings NumPy
     from tidemill.practices.features.point_in_time import (  # noqa: PLC0415 - as above
         check_asked,
         with_times,
@@ -186,7 +175,14 @@ def vectors(
     frame, found = with_times(_frame(record, asked), time), find_views(record, views)
     for view in found:
         check_asked(view, frame, time)
-    return Vectors(frame=read_vectors(record, found, frame, time))
+    _check_distinct(found)
+    answers = [read_answers(record, view, frame, time) for view in found]
+    times = frame[time].cast(pl.Datetime("us", "UTC"))
+    latest = max(times.to_list(), default=None)
+    return Vectors(
+        frame=pl.concat([one.frame for one in answers], how="horizontal"),
+        sources=tuple(_source(one, latest) for one in answers),
+    )
 
 
 def get_features(
@@ -208,10 +204,41 @@ def get_features(
     found = [
         view for view in find_views(record, views) if views or set(view.spec.entity) <= keys.keys()
     ]
+    if not found:
+        raise InvalidInputError(
+            f"no feature view has the key {', '.join(keys) or 'that is left out'}",
+            fix="; ".join(
+                f"{view.name}: --entity "
+                + " --entity ".join(f"{name}=..." for name in view.spec.entity)
+                for view in find_views(record)
+            ),
+        )
     moment = record.moment(at)
     asked = pl.DataFrame({**{name: [value] for name, value in keys.items()}, "at": [moment]})
     values = vectors(record, asked, views=tuple(view.name for view in found))
-    return FeatureAnswer(at=moment, values=values.frame.row(0, named=True))
+    return FeatureAnswer(at=moment, values=values.frame.row(0, named=True), sources=values.sources)
+
+
+def _check_distinct(views: list[FeatureView]) -> None:
+    owner: dict[str, str] = {}
+    for view in views:
+        for name, _ in view.spec.features:
+            if owner.setdefault(name, view.name) != view.name:
+                raise InvalidInputError(
+                    f"the views {owner[name]} and {view.name} both give {name!r}",
+                    fix=f"ask one of them by its name, or rename {name!r} in one",
+                )
+
+
+def _source(answers: Answers, latest: datetime | None) -> ViewState:
+    known_us = answers.known_us
+    known_at = None if known_us is None else from_microseconds(known_us)
+    is_later = latest is not None and known_at is not None and latest > known_at
+    return ViewState(
+        view=answers.view.name, known_at=known_at, asked=len(answers.is_known),
+        unknown=int((~answers.is_known).sum()), too_old=int(answers.is_too_old.sum()),
+        missing_since=known_at if is_later else None,
+    )  # fmt: skip
 
 
 def view_ref(record: Record, name: str) -> RefName:
@@ -274,11 +301,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InvalidInputError(f"{text!r} is not NAME=VALUE", fix="write --entity user_id=7")
     return name, value
-
-
-def _plain(value: object) -> object:
-    """Return a value of the data as it is shown: a year has no comma."""
-    return str(value) if type(value) is int else value
 
 
 def _hours(window_us: int) -> str:
