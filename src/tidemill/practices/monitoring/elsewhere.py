@@ -109,34 +109,52 @@ def add_predictions(  # noqa: D417, PLR0913 - `record` is the context; a source 
     from tidemill.practices.monitoring.labels import source_frame  # noqa: PLC0415 - heavy
     from tidemill.practices.monitoring.told_rows import (  # noqa: PLC0415 - heavy
         ToldColumns,
-        guessed_task,
         score_columns,
         told_rows,
     )
 
     moment, given = record.moment(at), source_frame(record, source)
     _require_free(record, name)
-    if not given.height:
-        raise InvalidInputError("the source has no rows", fix="give one prediction a row")
-    known = _watched_now(record, name)
-    registered = resolve(record, model, kind="model") if ":" in model else None
-    if registered is not None:
-        kind = model_task(record, registered.artifact)
-    elif (
-        known is not None and known.task and not (task or classes or model not in ("", known.model))
-    ):
-        kind = known.task
-    else:
-        kind = guessed_task(given, score, kind=task, label=label, classes=classes)
-    columns = ToldColumns(key=key, time=time, score=score_columns(given, kind, score))
-    rows = told_rows(given, columns, kind, who=(record.project, name), at=moment)
-    wish = _Wish(
-        name=name, task=kind, model=registered or model or _model_of(known, name), at=moment
-    )
+    asked = _Asked(score=score, task=task, label=label, classes=classes)
+    wish = _wish(record, name, given, asked, model=model, at=moment)
+    columns = ToldColumns(key=key, time=time, score=score_columns(given, wish.task, score))
+    rows = told_rows(given, columns, wish.task, who=(record.project, name), at=moment)
     try:
         return _added(record, wish, rows, given.height)
     except ConflictError:  # others added meanwhile: what they added is known then
         return _added(record, wish, rows, given.height)
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller says of the task."""
+
+    score: tuple[str, ...]
+    task: str
+    label: str
+    classes: tuple[str, ...]
+
+
+def _wish(
+    record: Record, name: str, given: pl.DataFrame, asked: _Asked, *, model: str, at: datetime
+) -> _Wish:
+    """Return which model answered what: as registered, as told before, or as the rows show."""
+    from tidemill.practices.monitoring.told_rows import guessed_task  # noqa: PLC0415 - heavy
+
+    if not given.height:
+        raise InvalidInputError("the source has no rows", fix="give one prediction a row")
+    if ":" in model:
+        registered = resolve(record, model, kind="model")
+        task = model_task(record, registered.artifact)
+        return _Wish(name=name, task=task, model=registered, at=at)
+    known = _watched_now(record, name)
+    is_same = known is not None and model in ("", known.model)
+    if known is not None and known.task and is_same and not (asked.task or asked.classes):
+        task = known.task
+    else:
+        task = guessed_task(
+            given, asked.score, kind=asked.task, label=asked.label, classes=asked.classes
+        )
+    return _Wish(name=name, task=task, model=model or _model_of(known, name), at=at)
 
 
 class _Wish(msgspec.Struct, frozen=True, kw_only=True):
