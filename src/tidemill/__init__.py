@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Signature as Signature,
     )
     from tidemill.core.task import Task as Task
+    from tidemill.ports.source import query as query
     from tidemill.practices.delivery.prediction_step import predict as predict
     from tidemill.practices.features.declare import (
         average as average,
@@ -109,7 +110,9 @@ if TYPE_CHECKING:
     from tidemill.practices.validation.contract import (
         rule as rule,
     )
+    from tidemill.practices.validation.folder_contract import FolderContract as FolderContract
     from tidemill.practices.versioning.columns import matrix as matrix
+    from tidemill.practices.versioning.folder_handle import Folder as Folder
     from tidemill.practices.versioning.formats.python_model import PythonModel as PythonModel
     from tidemill.practices.versioning.model import Model as Model
     from tidemill.practices.versioning.signatures import infer_signature as infer_signature
