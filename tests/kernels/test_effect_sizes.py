@@ -58,6 +58,13 @@ def test_corrected_psi_is_about_0_where_nothing_changes_however_few_rows_there_a
     assert abs(corrected) < 0.005
 
 
+def test_equal_windows_are_no_distance_apart_and_the_interval_says_how_sure_that_is():
+    counts = np.array([120, 240, 180, 60])
+    found = with_interval("stability", corrected_stability_index, counts, counts)
+    assert found.value == found.low == 0.0
+    assert 0.0 < found.high < 0.1
+
+
 def test_the_interval_holds_the_distance_of_the_populations():
     rng = np.random.default_rng(2)
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])

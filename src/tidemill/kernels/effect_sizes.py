@@ -118,8 +118,9 @@ def with_interval(
 ) -> EffectSize:
     """Return a distance with a 95 % interval from redraws of both windows (rows independent).
 
-    The interval is the pivotal one, 2 x value - quantiles, since redraws add noise once more. It
-    says how sure the size is, not whether there is a change: that is the detector's promise.
+    Redraws add the noise of sampling once more, so their quantiles are moved by what their median
+    is off; a distance is not negative. The interval says how sure the size is, not whether there is
+    a change: that is the detector's promise.
     """
     value = distance(expected, actual)
     rng = np.random.default_rng(seed)
@@ -128,10 +129,11 @@ def with_interval(
         for counts in (expected, actual)
     ]
     distances = [distance(one, other) for one, other in zip(*redrawn, strict=True)]
-    low, high = np.quantile(distances, [0.025, 0.975])
+    low, middle, high = (float(part) for part in np.quantile(distances, [0.025, 0.5, 0.975]))
     return EffectSize(
-        measure=measure, value=value, low=float(2 * value - high), high=float(2 * value - low)
-    )
+        measure=measure, value=max(value, 0.0), low=max(value + low - middle, 0.0),
+        high=max(value + high - middle, 0.0),
+    )  # fmt: skip
 
 
 def _shares(

@@ -68,10 +68,10 @@ class WindowPair(msgspec.Struct, frozen=True, kw_only=True):
         if self.state in {"fail", "pass"}:
             head += f" in {len(self.drifted)} of {counted(len(self.columns), 'column')}"
         rows = [
-            [c.column, "drift" if c.state == "fail" else "", c.p_value, *_sizes(c), c.what]
+            [c.column, "drift" if c.state == "fail" else "", c.p_value, _size(c), c.what]
             for c in self.columns
         ]
-        names = ["column", "", "p, all columns", "stability index", "moved by", "what"]
+        names = ["column", "", "p, all columns", "stability index", "what"]
         notes = [f"note: {note}" for note in self.notes]
         lines = [head, *([table(names, rows)] if rows else []), f"promise: {self.promise}", *notes]
         return "\n".join(lines)
@@ -79,7 +79,9 @@ class WindowPair(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def _sizes(column: ColumnDrift) -> list[str]:
-    """Return the stability index and the distance as cells."""
-    drawn = [f"{s.value:z.3g} ({s.low:z.3g} to {s.high:z.3g})" for s in column.sizes]
-    return [*drawn, "", ""][:2]
+def _size(column: ColumnDrift) -> str:
+    """Return the stability index with its interval as a cell; `sizes` has the distance too."""
+    if not column.sizes:
+        return ""
+    size = column.sizes[0]
+    return f"{size.value:.3f} ({size.low:.3f} to {size.high:.3f})"
