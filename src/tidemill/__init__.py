@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from tidemill.practices.pipelines.figures import figure as figure
     from tidemill.practices.pipelines.outputs import load as load
     from tidemill.practices.pipelines.released_code import released as released
+    from tidemill.practices.pipelines.sweep_optuna import optuna as optuna
     from tidemill.practices.validation.contract import (
         Contract as Contract,
     )
@@ -175,6 +176,7 @@ if TYPE_CHECKING:
     show_policy = _here.show_policy
     show_prediction = _here.show_prediction
     status = _here.status
+    sweep = _here.sweep
     test_drift = _here.test_drift
     tick = _here.tick
     undeploy = _here.undeploy

@@ -18,6 +18,7 @@ NAMES: Mapping[str, str] = {
     "figure": f"{_PRACTICES}.pipelines.figures",
     "released": f"{_PRACTICES}.pipelines.released_code",
     "load": f"{_PRACTICES}.pipelines.outputs",
+    "optuna": f"{_PRACTICES}.pipelines.sweep_optuna",
     "feature_view": f"{_PRACTICES}.features.declare",
     "latest": f"{_PRACTICES}.features.declare",
     "count": f"{_PRACTICES}.features.declare",

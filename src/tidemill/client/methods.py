@@ -89,6 +89,7 @@ class Methods:
         show_policy = method(governance_operations.show_policy)
         show_prediction = method(monitoring_operations.show_prediction)
         status = method(infrastructure_operations.status)
+        sweep = method(pipelines_operations.sweep)
         test_drift = method(drift_operations.test_drift)
         tick = method(training_operations.tick)
         undeploy = method(delivery_operations.undeploy)

@@ -75,6 +75,7 @@ run | practices.pipelines | run_pipeline | cli python http | Run a pipeline; ste
 search | lineage | search | cli python http | Search names, reasons, errors and notes for a text.
 show | lineage | show | cli python http | Show everything that is known of one thing.
 status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
+sweep | practices.pipelines | sweep | cli python http | Run a pipeline over many points, one run a point, and rank them by a figure.
 team add | practices.collaboration | add_team | cli python http | Make a team, or add members to it.
 team list | practices.collaboration | list_teams | cli python http | List the teams of this project and their members.
 trigger answer | practices.training | answer_causes |  | Train inside a release, as a trigger's decision in another process asks for.
@@ -121,6 +122,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "role": "tidemill.practices.collaboration.operations",
     "sample": "tidemill.practices.versioning.operations",
     "scoring": "tidemill.practices.delivery.operations",
+    "sweep": "tidemill.practices.pipelines.operations",
     "table": "tidemill.practices.versioning.operations",
     "team": "tidemill.practices.collaboration.operations",
     "trigger": "tidemill.practices.training.operations",

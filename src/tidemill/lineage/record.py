@@ -53,6 +53,11 @@ class Ports:
     def __init__(self, places: Places) -> None:
         self._places = places
 
+    @property
+    def places(self) -> Places:
+        """How each port is opened: what works beside these ports opens its own from it."""
+        return self._places
+
     @cached_property
     def clock(self) -> Clock:
         """Recorded time, ids, salts."""

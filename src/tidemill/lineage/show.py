@@ -8,6 +8,7 @@ import msgspec
 
 from tidemill.core.query import Figure, Note, Order, Query, Where
 from tidemill.core.text import WIDTH, folded, spell, table, wrapped
+from tidemill.lineage.artifacts import find_artifacts
 from tidemill.lineage.fields import told
 from tidemill.lineage.naming import Names
 from tidemill.lineage.targets import find_target, kinds_of
@@ -125,7 +126,19 @@ def _shown_run(record: Record, run: Run) -> Shown:
         rows=(*_rows(rows), *_edges(record, run)),
         figures=newest_figures(record, run),
         notes=_notes(record, run.id),
+        detail=_answer(record, run),
     )
+
+
+def _answer(record: Record, run: Run) -> Any:  # noqa: ANN401 - whatever its kind shows
+    """Return what a run was for, where it made a thing of its own kind, as a sweep does."""
+    kind = record.kinds.get(run.kind)
+    if kind is None or kind.show is None:
+        return None
+    made = [e for e in record.ports.ledger.edges([run.id], "down", 1) if e.name == run.kind]
+    artifacts = find_artifacts(record, [edge.artifact for edge in made])
+    found = [one for one in artifacts.values() if one.kind == run.kind]
+    return kind.show(record, found[0]) if len(found) == 1 else None
 
 
 def _edges(record: Record, run: Run) -> tuple[Row, ...]:

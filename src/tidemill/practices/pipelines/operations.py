@@ -1,27 +1,28 @@
-"""What pipelines offer: run one, or see what running it would do."""
+"""What pipelines offer: run one, see what running it would do, sweep it over many points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - faces read the annotations
 from datetime import datetime  # noqa: TC003 - as above
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import NotFoundError, UsageError
+from tidemill.core.errors import UsageError
 from tidemill.core.operation import Kind, Operation
 from tidemill.lineage.artifacts import read_bytes, read_value, tree_entries
-from tidemill.lineage.suggestions import closest
 from tidemill.lineage.wording import short_id
 from tidemill.ports.workspace import EnvironmentCapture, MachineCapture
-from tidemill.practices.infrastructure.project import declared
-from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.figures import open_runs
+from tidemill.practices.pipelines.lookup import declared_pipeline
 from tidemill.practices.pipelines.opening import RunWish
 from tidemill.practices.pipelines.release import is_inside, pipeline_name, release_of
 from tidemill.practices.pipelines.released import call_in_release
 from tidemill.practices.pipelines.results import PipelineRun
 from tidemill.practices.pipelines.running import run
+from tidemill.practices.pipelines.sweep import SweepWish, sweep_pipeline
+from tidemill.practices.pipelines.sweep_points import points_of
+from tidemill.practices.pipelines.sweep_results import Sweep
 
 if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
@@ -69,7 +70,7 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
             PipelineRun,
         )  # fmt: skip
     own = pipeline_name(record, name) if release is not None else name
-    pipeline = _declared_pipeline(record, own)
+    pipeline = declared_pipeline(record, own)
     wish = RunWish(
         at=at, because=because, cause=cause, parent=_run_id(parent) or _open_run(), is_plan=plan,
         is_in_process=in_process,
@@ -77,15 +78,73 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
     return run(record, pipeline, dict(params or {}), wish)
 
 
-def _declared_pipeline(record: Record, name: str) -> Pipeline[..., Any]:
-    found = declared(record, Pipeline)
-    if name not in found:
-        near = closest(name, list(found))
-        raise NotFoundError(
-            f"the project declares no pipeline {name!r}",
-            fix=f"did you mean {near}?" if near else _those_there_are(list(found)),
-        )
-    return found[name]
+def sweep(  # noqa: PLR0913 - the options of a command
+    record: Record,
+    name: str,
+    ranges: tuple[str, ...] = (),
+    *,
+    grid: tuple[str, ...] = (),
+    random: int = 0,
+    seed: int = 0,
+    points: object = None,
+    by: str = "",
+    held_out: str = "",
+    maximize: bool = False,
+    minimize: bool = False,
+    parallel: int = 1,
+    params: Mapping[str, object] | None = None,
+    at: datetime | None = None,
+    because: str = "",
+) -> Sweep:
+    """Run a pipeline over many points, one run a point, and rank them by a figure.
+
+    What is known already is not computed again: a sweep that was stopped goes on.
+
+    Args:
+        name: a pipeline that the project declares, or a release of it, like delay@prod.
+        ranges: what points at random are drawn from: rate=log:0.001..0.3 depth=2..8 kind=a,b.
+        grid: values of a parameter, like trees=50,100; of several every combination is run.
+        random: how many points to draw at random from the ranges.
+        seed: of the points at random; the same seed draws the same ones.
+        points: in Python, a grid, points one by one, a generator, or what has ask() and tell().
+        by: the figure that ranks, of the run, the model's report or a step (STEP.NAME); default:
+            the one that decides the model's task.
+        held_out: a figure on rows that chose nothing, told of the best; default: test_FIGURE.
+        maximize: a higher figure is better; default: as the metric is known.
+        minimize: a lower figure is better.
+        parallel: points that run at the same time.
+        params: parameters that all points have.
+        at: effective time of all points; default: now.
+        because: why it is done.
+
+    Raises:
+        NotFoundError: the project declares no such pipeline.
+        UsageError: the points do not fit the pipeline, or nothing says how to rank them.
+    """
+    release = release_of(record, name)
+    if release is not None and not is_inside(record, release):
+        if points is not None:
+            raise UsageError(
+                f"{release} runs in its own process, which cannot ask for points here",
+                fix="give a grid or random ranges, or sweep the pipeline of the project",
+            )
+        return call_in_release(
+            record, release, "sweep",
+            {"name": f"{release.ref}@{release.number}", "ranges": ranges, "grid": grid,
+             "random": random, "seed": seed, "by": by, "held_out": held_out, "maximize": maximize,
+             "minimize": minimize, "parallel": parallel, "params": dict(params or {}), "at": at,
+             "because": because},
+            Sweep,
+        )  # fmt: skip
+    pipeline = declared_pipeline(
+        record, pipeline_name(record, name) if release is not None else name
+    )
+    wish = SweepWish(
+        points=points_of(points, grid, ranges, random, seed), params=dict(params or {}), by=by,
+        held_out=held_out, maximize=maximize, minimize=minimize, parallel=parallel, at=at,
+        because=because, parent=_open_run(),
+    )  # fmt: skip
+    return sweep_pipeline(record, pipeline, wish)
 
 
 def _open_run() -> RunId | None:
@@ -95,12 +154,6 @@ def _open_run() -> RunId | None:
 
 def _run_id(text: str | None) -> RunId | None:
     return text  # type: ignore[return-value]
-
-
-def _those_there_are(names: list[str]) -> str:
-    if names:
-        return f"it declares {', '.join(sorted(names))}"
-    return "decorate a function with @tm.pipeline in a module of the project"
 
 
 def show_value(record: Record, artifact: Artifact) -> object:
@@ -114,6 +167,11 @@ def show_value(record: Record, artifact: Artifact) -> object:
 def show_code(record: Record, artifact: Artifact) -> dict[str, str]:
     """Return the files of captured code and the digests of their bytes."""
     return {entry.path: short_id(entry.digest) for entry in tree_entries(record, artifact)}
+
+
+def show_sweep(record: Record, artifact: Artifact) -> Sweep:
+    """Return the points of a sweep by rank."""
+    return read_value(record, artifact, Sweep)
 
 
 def show_environment(record: Record, artifact: Artifact) -> EnvironmentCapture:
@@ -140,11 +198,24 @@ OPERATIONS: tuple[Operation, ...] = (
             "tidemill run delay@prod --until 2013-04-01",
         ),
     ),
+    Operation(
+        function=sweep,
+        command=("sweep",),
+        role="contributor",
+        begins=True,
+        failed=lambda found: found.best is None,
+        hidden=("points",),
+        examples=(
+            "tidemill sweep delay --until 2013-04-01 --grid trees=50,100",
+            "tidemill sweep delay --until 2013-04-01 --random 20 rate=log:0.01..0.3 --parallel 2",
+        ),
+    ),
 )
 
 KINDS: tuple[Kind, ...] = (
     Kind(name="chart", what="a chart that a run drew: SVG, PNG or HTML"),
     Kind(name="file", what="files that a run kept", show=show_code),
+    Kind(name="sweep", what="a pipeline over many points, by rank", show=show_sweep),
     Kind(
         name="value",
         what="a result of a step: data in the typed spelling of tidemill",
