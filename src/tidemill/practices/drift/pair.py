@@ -231,7 +231,7 @@ def _what(bins: FeatureBins, old: NDArray[np.int64], new: NDArray[np.int64]) -> 
     if isinstance(bins, NumericBins):
         if old[:-1].any() and new[:-1].any():
             medians = [_median(bins, counts) for counts in (old, new)]
-            parts.insert(0, f"median {medians[0]:.4g} -> {medians[1]:.4g}")
+            parts.insert(0, f"median {medians[0]:.6g} -> {medians[1]:.6g}")
         return ", ".join(parts)
     names = [*bins.levels, "(other)"]
     place = int(np.abs(after - before)[:-1].argmax())
