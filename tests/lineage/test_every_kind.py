@@ -130,10 +130,10 @@ def lived(tmp_path_factory):
     """A record of a project from the template that has lived a little, and of every kind two."""
     folder = tmp_path_factory.mktemp("lived")
     project = folder / "mill"
-    _tidemill(folder, "init", "mill")
-    _tidemill(project, "data", "add", "orders", "data/orders.csv", "--contract", "Orders")
-    for trees in (10, 20):
-        _tidemill(project, "run", "late", "--trees", str(trees))
+    _tidemill(folder, "init", "mill", "--template", "minimal")
+    _tidemill(project, "data", "add", "machines", "data/machines.csv")
+    for penalty in (1, 2):
+        _tidemill(project, "run", "failure", "--penalty", str(penalty))
     record = open_record(project, environment=ENVIRONMENT)
     for kind, (old, new, _) in WRITTEN.items():
         for value in (old, new):
@@ -195,7 +195,7 @@ def test_a_lived_kind_is_shown_and_compared_in_words(lived, kind: str) -> None:
 
 
 def test_versions_of_a_model_tell_what_changed(lived) -> None:
-    assert re.search(r"trees +10 +20", readable(diff(lived, "model:late@1", "model:late@2")))
+    assert re.search(r"penalty +1 +2", readable(diff(lived, "model:failure@1", "model:failure@2")))
 
 
 def test_lists_keep_one_line_a_thing_and_tell_how_to_see_more(lived) -> None:

@@ -1,36 +1,57 @@
 """A new project runs as it is, and nothing that was there is touched."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from tidemill.lineage.writing import opened
 from tidemill.practices.infrastructure.operations import status
+from tidemill.practices.infrastructure.template import OWN, SHARED, TEMPLATES, template_files
 
 
-def test_init_writes_eight_files_at_most_and_touches_none(tidemill, tmp_path) -> None:
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_init_writes_eight_files_at_most_and_touches_none(tidemill, tmp_path, template) -> None:
     folder = tmp_path / "new"
     folder.mkdir()
     (folder / "README.md").write_text("mine")
-    answer = tidemill("init", ".", cwd=folder)
+    answer = tidemill("init", ".", "--template", template, cwd=folder)
     assert answer.returncode == 0, answer.stderr
     assert "README.md (was there, not touched)" in answer.stdout
     assert (folder / "README.md").read_text() == "mine"
     assert len([path for path in folder.rglob("*") if path.is_file()]) <= 8
 
 
-def test_init_makes_the_same_project_everywhere(tidemill, tmp_path) -> None:
-    for parent in ("one", "two"):
-        (tmp_path / parent).mkdir()
-        tidemill("init", "late", cwd=tmp_path / parent)
-    texts = [
-        {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*")
-         if path.is_file()}
-        for root in (tmp_path / "one" / "late", tmp_path / "two" / "late")
-    ]  # fmt: skip
-    assert texts[0] == texts[1]
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_a_template_is_the_same_project_everywhere_and_every_file_of_it_is_valid(template) -> None:
+    texts = dict(template_files(template, "mine"))
+    assert texts == dict(template_files(template, "mine"))
+    assert set(texts) == {*OWN, *SHARED, TEMPLATES[template].data}
+    for path, text in texts.items():
+        assert text.strip()
+        assert not re.search(r"PROJECT|REQUIREMENT|COMMAND", text), path
+        if path.endswith(".py"):
+            compile(text, path, "exec")
+            assert max(map(len, text.splitlines())) <= 100
+    assert tomllib.loads(texts["tidemill.toml"])["project"]["name"] == "mine"
+    requirement = TEMPLATES[template].requirement
+    assert requirement in texts["requirements.txt"]
+
+
+def test_init_says_what_a_template_needs_and_what_to_do_next(tidemill, tmp_path) -> None:
+    told = tidemill("init", "mine", cwd=tmp_path).stdout
+    assert "it needs tidemill[sklearn]: pip install -r requirements.txt" in told
+    assert "tidemill data add flats data/flats.csv" in told
+    assert "pip install" not in tidemill("init", "x", "--template", "minimal", cwd=tmp_path).stdout
+
+
+def test_a_template_that_is_not_there_is_told_with_those_that_are(tidemill, tmp_path) -> None:
+    answer = tidemill("init", "mine", "--template", "tabula", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "tabular" in answer.stderr
 
 
 def test_config_show_names_the_origin_of_every_setting(tidemill) -> None:
@@ -73,7 +94,7 @@ def test_status_of_a_new_project_says_that_there_is_nothing(tidemill) -> None:
 
 @pytest.mark.slow
 def test_a_new_project_goes_from_data_to_a_promoted_model(tidemill, tmp_path) -> None:
-    tidemill("init", "fresh", cwd=tmp_path)
+    tidemill("init", "fresh", "--template", "minimal", cwd=tmp_path)
     fresh = tmp_path / "fresh"
 
     def done(*arguments: str) -> str:
@@ -81,17 +102,17 @@ def test_a_new_project_goes_from_data_to_a_promoted_model(tidemill, tmp_path) ->
         assert answer.returncode == 0, f"{arguments}: {answer.stdout}{answer.stderr}"
         return answer.stdout
 
-    done("data", "add", "orders", "data/orders.csv", "--contract", "Orders")
-    assert "model:late@1" in done("run", "late")
-    assert "unchanged" in done("run", "late")
-    done("promote", "model:late@1", "champion", "--because", "the first one")
-    text = done("why", "model:late@champion")
-    assert "data:orders@1" in text
+    done("data", "add", "machines", "data/machines.csv")
+    assert "model:failure@1" in done("run", "failure")
+    assert "unchanged" in done("run", "failure")
+    done("promote", "model:failure@1", "champion", "--because", "the first one")
+    text = done("why", "model:failure@champion")
+    assert "data:machines@1" in text
     assert "step train" in text
-    assert "model:late@1" in done("impact", "data:orders")
-    assert "@champion to 1" in done("log", "model:late")
-    done("run", "late", "--trees", "70")
-    assert "trees" in done("diff", "model:late@1", "model:late@2")
+    assert "model:failure@1" in done("impact", "data:machines")
+    assert "@champion to 1" in done("log", "model:failure")
+    done("run", "failure", "--penalty", "3")
+    assert "penalty" in done("diff", "model:failure@1", "model:failure@2")
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=fresh,
         capture_output=True, text=True, check=False,

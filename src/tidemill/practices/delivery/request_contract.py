@@ -37,7 +37,11 @@ def request_contract(
             newest[str(version.ref)] = version
     identities = tuple(newest[name].artifact for name in sorted(newest))
     artifacts = find_artifacts(record, identities)
-    specs = [read_value(record, artifacts[identity], ContractSpec) for identity in identities]
+    specs = [
+        read_value(record, artifacts[identity], ContractSpec)
+        for identity in identities
+        if artifacts[identity].kind == "contract"  # what a folder promises is of no row
+    ]
     rules = request_rules(specs, signature)
     return (identities if rules else ()), encode_request_rules(rules)
 

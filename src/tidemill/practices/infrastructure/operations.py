@@ -19,7 +19,11 @@ from tidemill.lineage.wording import run_title, spell_time
 from tidemill.ports.target import ServiceStatus
 from tidemill.practices.infrastructure.project import project_root
 from tidemill.practices.infrastructure.repeated_tasks import RepeatedTask, repeated_tasks
-from tidemill.practices.infrastructure.template import template_files
+from tidemill.practices.infrastructure.template import (
+    TEMPLATES,
+    TemplateName,
+    template_files,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +40,21 @@ class ProjectMade(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     written: tuple[str, ...]
     kept: tuple[str, ...] = ()
+    template: str = ""
+    needs: str = ""
+    """What pip installs for it: tidemill, with an extra where its models need one."""
+    steps: tuple[str, ...] = ()
+    """The commands from its data to a first model."""
 
     def __str__(self) -> str:
-        lines = [f"project {self.name} in {self.folder}"]
+        lines = [f"project {self.name} in {self.folder}, {self.template}"]
         lines += [f"  {path}" for path in self.written]
         lines += [f"  {path} (was there, not touched)" for path in self.kept]
-        place = "" if self.folder == "." else f"cd {self.folder} && "
-        lines.append(f"next: {place}tidemill data add orders data/orders.csv --contract Orders")
-        return "\n".join([*lines, "then: tidemill run late"])
+        if "[" in self.needs:
+            lines.append(f"it needs {self.needs}: pip install -r requirements.txt")
+        place = [] if self.folder == "." else [f"cd {self.folder}"]
+        told = [*place, *self.steps, "tidemill check"]
+        return "\n".join([*lines, "next:", *(f"  {command}" for command in told)])
 
     __repr__ = __str__
 
@@ -108,11 +119,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def init_project(record: Record, name: str) -> ProjectMade:
+def init_project(record: Record, name: str, *, template: TemplateName = "tabular") -> ProjectMade:
     """Make a project that runs, from a template; a file that is there is never touched.
 
     Args:
         name: name of the folder to make, or . for the one you are in.
+        template: tabular (regression on a CSV, scikit-learn), timeseries (entities, features known
+            at a time), images (PyTorch), text (classes of messages) or minimal (NumPy alone).
 
     Raises:
         InvalidInputError: no folder or project can have this name.
@@ -132,11 +145,13 @@ def init_project(record: Record, name: str) -> ProjectMade:
         )
     written: list[str] = []
     kept: list[str] = []
-    for path, text in template_files(folder.name):
+    for path, text in template_files(template, folder.name):
         (written if _write(folder / path, text) else kept).append(path)
+    chosen = TEMPLATES[template]
     return ProjectMade(
-        name=folder.name, folder=_as_typed(folder, here), written=tuple(written), kept=tuple(kept)
-    )
+        name=folder.name, folder=_as_typed(folder, here), written=tuple(written), kept=tuple(kept),
+        template=template, needs=chosen.requirement, steps=chosen.steps,
+    )  # fmt: skip
 
 
 def show_config(record: Record) -> SettingsShown:
@@ -199,7 +214,7 @@ OPERATIONS = (
         command=("init",),  # a reader may: there is no record yet that could have roles
         faces=("cli",),
         needs_project=False,
-        examples=("tidemill init mill", "tidemill init ."),
+        examples=("tidemill init mill", "tidemill init . --template minimal"),
     ),
     Operation(function=show_config, command=("config", "show"), examples=("tidemill config show",)),
     Operation(function=status, command=("status",), examples=("tidemill status",)),

@@ -1,52 +1,91 @@
-"""The template of a new project: eight files, of which one is made-up data."""
+"""The templates of a new project: eight files each, of which one is data or makes them."""
 
 from __future__ import annotations
 
-import math
-import random
-from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from tidemill.practices.infrastructure.template_data import flats, machines, messages, sales
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-FILES = {
-    "tidemill.toml": "tidemill.toml.txt",
-    "contracts.py": "contracts.py.txt",
-    "pipeline.py": "pipeline.py.txt",
-    "test_pipeline.py": "test_pipeline.py.txt",
-    "README.md": "README.md.txt",
+TemplateName = Literal["tabular", "timeseries", "images", "text", "minimal"]
+
+SHARED = {
     ".gitignore": "gitignore.txt",
     ".github/workflows/check.yml": "check.yml.txt",
+    "requirements.txt": "requirements.txt",
 }
-"""Files of a project by their template; spelled `.txt` so that no tool takes them for ours."""
-DATA = "data/orders.csv"
-ROWS = 1200
-_START = datetime(2024, 1, 1, tzinfo=UTC)
-_REGIONS = {"north": 0.6, "south": -0.4, "west": 0.0}
+"""Files that every project has, by their template; `.txt`, so that no tool takes them for ours."""
+OWN = ("README.md", "pipeline.py", "test_pipeline.py", "tidemill.toml")
+_WORKFLOW_LINE = "      - run: COMMAND\n"
 
 
-def template_files(name: str) -> Iterator[tuple[str, str]]:
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A project to begin with: what it needs besides tidemill, and the commands to a model."""
+
+    extra: str
+    steps: tuple[str, ...]
+    data: str
+    """The file with its data, or the program that draws them."""
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs for it."""
+        return f"tidemill[{self.extra}]" if self.extra else "tidemill"
+
+
+TEMPLATES: Mapping[TemplateName, Template] = {
+    "tabular": Template(
+        extra="sklearn", data="data/flats.csv",
+        steps=("tidemill data add flats data/flats.csv", "tidemill run price"),
+    ),
+    "timeseries": Template(
+        extra="sklearn", data="data/sales.csv",
+        steps=("tidemill data add sales data/sales.csv --at 2025-07-01", "tidemill run demand"),
+    ),
+    "images": Template(
+        extra="torch", data="draw.py",
+        steps=("python draw.py", "tidemill data add shapes shapes", "tidemill run shape"),
+    ),
+    "text": Template(
+        extra="sklearn", data="data/messages.csv",
+        steps=("tidemill data add messages data/messages.csv", "tidemill run desk"),
+    ),
+    "minimal": Template(
+        extra="", data="data/machines.csv",
+        steps=("tidemill data add machines data/machines.csv", "tidemill run failure"),
+    ),
+}  # fmt: skip
+_MADE: Mapping[str, Callable[[], Iterator[str]]] = {
+    "data/flats.csv": flats,
+    "data/sales.csv": sales,
+    "data/messages.csv": messages,
+    "data/machines.csv": machines,
+}
+
+
+def template_files(template: TemplateName, name: str) -> Iterator[tuple[str, str]]:
     """Yield path and text of each file of a new project called `name`."""
+    chosen = TEMPLATES[template]
+    for path in OWN:
+        yield path, _text(f"{template}/{path}.txt").replace("PROJECT", name)
+    for path, file in SHARED.items():
+        yield path, _filled(_text(f"shared/{file}"), chosen)
+    made = _MADE.get(chosen.data)
+    yield chosen.data, "".join(made()) if made else _text(f"{template}/{chosen.data}.txt")
+
+
+def _filled(text: str, template: Template) -> str:
+    commands = (_WORKFLOW_LINE.replace("COMMAND", command) for command in template.steps)
+    return text.replace("REQUIREMENT", template.requirement).replace(
+        _WORKFLOW_LINE, "".join(commands)
+    )
+
+
+def _text(path: str) -> str:
     folder = files("tidemill.practices.infrastructure") / "template"
-    for path, template in FILES.items():
-        yield path, (folder / template).read_text(encoding="utf-8").replace("PROJECT", name)
-    yield DATA, "".join(_orders())
-
-
-def _orders() -> Iterator[str]:
-    """Yield made-up orders as lines of CSV, always the same ones."""
-    made = random.Random(7)  # noqa: S311 - data that must be the same everywhere
-    yield "order_id,ordered_at,region,items,weight_kg,distance_km,is_late\n"
-    for number in range(ROWS):
-        region = made.choice(sorted(_REGIONS))
-        items = made.randint(1, 12)
-        weight = round(items * made.uniform(0.3, 4.0), 2)
-        distance = round(made.expovariate(1 / 180), 1)
-        leaning = _REGIONS[region] + 0.006 * (distance - 180) + 0.04 * (weight - 12) - 0.7
-        is_late = int(made.random() < 1 / (1 + math.exp(-leaning)))
-        ordered_at = (_START + timedelta(hours=2 * number)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        known = weight if made.random() > 0.03 else ""
-        cells = (f"o{number:05d}", ordered_at, region, items, known, min(distance, 1999), is_late)
-        yield ",".join(map(str, cells)) + "\n"
+    return (folder / path).read_text(encoding="utf-8")

@@ -143,7 +143,11 @@ def label_findings(
         return
     known = sample.filter(pl.col(label).is_not_null())
     known = known.gather_every(1 + known.height // MOST_ROWS)
-    fields = [field for field in fields if field.name in known.columns and field.name != label]
+    fields = [
+        field
+        for field in fields
+        if field.name in known.columns and field.name != label and field.is_single
+    ]
     told = {field.name: _tells(known, field.name, label) for field in fields}
     suspects = {name: share for name, share in told.items() if share > bound}
     for name, share in sorted(suspects.items(), key=lambda item: -item[1]):
@@ -153,10 +157,11 @@ def label_findings(
             fix=f"find out when {name} is known; if it may be so, raise max_single_feature",
         )  # fmt: skip
     if not suspects:
-        name, share = max(told.items(), key=lambda item: item[1], default=("none", 0.0))
+        name, share = max(told.items(), key=lambda item: item[1], default=("", 0.0))
         yield Finding(
             rule="leak:label", state="pass", measured=share, bound=f"<= {bound:g}",
-            what=f"the most telling feature alone is {name}: {share:.4f}",
+            what=f"the most telling feature alone is {name}: {share:.4f}" if name
+            else "no feature is one number or text a row, which alone could tell the label",
             rows_checked=known.height,
         )  # fmt: skip
 
