@@ -38,7 +38,7 @@ contract list | practices.validation | list_contracts | cli python http | List t
 data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
 data check | practices.validation | check_data | cli python http | Check a data version, a file or a frame against its contract as it is declared now.
 data frame | practices.versioning | frame | python | Return the rows of any table version, predictions and labels too.
-data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file, or a folder of its files.
+data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file, or a folder; or show its first rows.
 deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.
 deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.
 diff | lineage | diff | cli python http | Say what changed between two of the same kind.
@@ -72,7 +72,7 @@ role list | practices.collaboration | list_roles | cli python http | List the ro
 role set | practices.collaboration | set_role | cli python http | Give an actor or a team a role; with the first one, whoever has none may only read.
 rollback | practices.delivery | rollback | cli python http | Serve again what a deployment served before its newest version.
 run | practices.pipelines | run_pipeline | cli python http | Run a pipeline; steps whose code and inputs are known are not computed again.
-search | lineage | search | cli python http | Search names, reasons, errors and notes for a text.
+search | lineage | search | cli python http | Search names, reasons, errors and notes for a text, in every project of the record.
 show | lineage | show | cli python http | Show everything that is known of one thing.
 status | practices.infrastructure | status | cli python http | Say how the project stands: newest versions, open runs, what serves.
 sweep | practices.pipelines | sweep | cli python http | Run a pipeline over many points, one run a point, and rank them by a figure.
