@@ -12,8 +12,8 @@ from tidemill.kernels.comparison import (
     PairedRows,
     paired_comparison,
     rows_needed,
-    wins_by_block,
 )
+from tidemill.kernels.metric_sums import wins_by_block
 from tidemill.kernels.resampling import block_draws
 from tidemill.kernels.sample_checks import MisalignedError, OneClassError
 
@@ -168,7 +168,7 @@ def test_two_thousand_draws_of_thirty_days_and_30_000_rows_take_less_than_a_seco
 
 def test_rows_and_metrics_that_do_not_fit_name_the_fix():
     rows = _binary(np.random.default_rng(10))
-    with pytest.raises(UsageError, match="use one of auc, brier"):
+    with pytest.raises(UsageError, match="use one of auc, accuracy"):
         paired_comparison(rows, ComparisonPlan(metric="profit"))
     short = PairedRows(labels=rows.labels, champion=[0.5], challenger=[0.5], blocks=rows.blocks)
     for metric in ("auc", "brier"):

@@ -20,7 +20,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What is predicted. `threshold` turns a binary score into a decision.
 
     `metric` decides: left out, the usual one of the kind; it may be one of your own, declared with
-    `@tm.metric` and given to `evaluate(metrics=...)`.
+    `@tm.metric` and given to `evaluate(metrics=...)`. `loss`, where it is given, is what days are
+    judged by and models compared on: one of `LOSSES`, or one of your own (`@tm.loss`).
     """
 
     kind: TaskKind
@@ -28,6 +29,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float = 0.5
     classes: tuple[str, ...] = ()
     metric: str = ""
+    loss: str = ""
 
     def __post_init__(self) -> None:
         if not self.metric:
@@ -42,6 +44,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def has_class_columns(self) -> bool:
         """Whether it is answered with one column a class."""
         return self.kind == "multiclass"
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether its answer is cut at `threshold`: one probability, of being true."""
+        return self.has_probabilities and not self.has_class_columns
 
     @property
     def label_figures(self) -> tuple[str, ...]:
@@ -71,6 +78,20 @@ METRICS: dict[TaskKind, tuple[str, ...]] = {
     "regression": ("mean_absolute_error", "root_mean_squared_error", "r2"),
 }  # fmt: skip
 """The metrics that we bring, by kind of task."""
+
+LEAST_SHOWN: dict[TaskKind, dict[str, float]] = {
+    "binary": {"min_auc": 0.6},
+    "multiclass": {"min_accuracy": 0.5},
+    "regression": {"min_r2": 0.0},
+}
+"""What a model must at least show when a project says nothing: better than knowing nothing."""
+
+LOSSES: dict[TaskKind, tuple[str, ...]] = {
+    "binary": ("brier", "log_loss", "zero_one"),
+    "multiclass": ("brier", "log_loss", "zero_one"),
+    "regression": ("absolute_error", "squared_error"),
+}
+"""The losses of a row that we bring, by kind of task."""
 
 LOWER_IS_BETTER = frozenset(
     {"brier", "log_loss", "mean_absolute_error", "root_mean_squared_error", "calibration_error"}

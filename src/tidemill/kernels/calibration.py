@@ -10,6 +10,7 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.intervals import Estimate, normal_cdf, two_sided_z, wilson_interval
+from tidemill.kernels.metric_sums import row_weights
 from tidemill.kernels.sample_checks import (
     binary_labels,
     both_classes,
@@ -32,13 +33,18 @@ class SeparatedError(InvalidInputError):
 
 
 class CalibrationBin(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of neighbouring probabilities: what was told, what came (with Wilson's 95 %)."""
+    """Rows of neighbouring probabilities: what was told, what came (with Wilson's 95 %).
+
+    `weight` is that of its rows; `effective_rows` of equal weight would carry as much (Kish 1965).
+    """
 
     rows: int
     mean_probability: float
     share: float
     low: float
     high: float
+    weight: float
+    effective_rows: float
 
 
 class Recalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,28 +59,42 @@ def calibration_bins(
     outputs: ArrayLike,
     *,
     bins: int = EQUAL_MASS_BINS,
+    weights: ArrayLike | None = None,
     window: str = "this window",
 ) -> tuple[CalibrationBin, ...]:
     """Return bins of equally many rows, by rising probability; equal probabilities share a bin.
+
+    With weights, what was told and what came are weighted; rows of weight 0 are left out.
 
     Raises:
         TooFewRowsError, NotFiniteError, MisalignedError: the rows do not fit.
     """
     label, probability = _rows(labels, outputs, window)
+    weight = (
+        np.ones(len(label))
+        if weights is None
+        else row_weights(weights, rows=len(label), window=window)
+    )
+    label, probability, weight = (part[weight > 0] for part in (label, probability, weight))
     order = np.argsort(probability, kind="stable")
-    ordered = probability[order]
+    ordered, own = probability[order], weight[order]
     starts = np.unique(np.searchsorted(ordered, ordered[np.arange(bins) * len(ordered) // bins]))
     rows = np.diff(np.append(starts, len(ordered)))
-    told = np.add.reduceat(ordered, starts) / rows
-    came = np.add.reduceat(label[order], starts)
+    mass = np.add.reduceat(own, starts)
+    columns = (
+        rows, mass, np.add.reduceat(own * ordered, starts) / mass,
+        np.add.reduceat(own * label[order], starts) / mass,
+        mass**2 / np.add.reduceat(own * own, starts),
+    )  # fmt: skip
     found = []
-    for count, mean, hits in zip(rows.tolist(), told.tolist(), came.tolist(), strict=True):
-        low, high = wilson_interval(hits, count)
+    for count, total, told, came, effective in zip(*(c.tolist() for c in columns), strict=True):
+        low, high = wilson_interval(came * effective, effective)
         found.append(
             CalibrationBin(
-                rows=count, mean_probability=mean, share=hits / count, low=low, high=high
+                rows=count, mean_probability=told, share=came, low=low, high=high,
+                weight=total, effective_rows=effective,
             )
-        )
+        )  # fmt: skip
     return tuple(found)
 
 
@@ -85,15 +105,15 @@ def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     with the bin's own error. Source: after Kumar, Liang, Ma, "Verified uncertainty calibration"
     (2019), with the excess taken at the likely distance in place of the observed one.
     """
-    rows = sum(one.rows for one in bins)
+    mass = sum(one.weight for one in bins)
     total = 0.0
     for one in bins:
         gap = abs(one.share - one.mean_probability)
         told = one.mean_probability  # its error, not the share's: that of a share of 0 would be 0
-        error = math.sqrt(told * (1.0 - told) / one.rows)
+        error = math.sqrt(told * (1.0 - told) / one.effective_rows)
         likely = max(0.0, gap - error * math.sqrt(2.0 / math.pi))
-        total += one.rows * (gap + likely - _mean_of_folded_normal(likely, error))
-    return max(0.0, total / rows)
+        total += one.weight * (gap + likely - _mean_of_folded_normal(likely, error))
+    return max(0.0, total / mass)
 
 
 def _mean_of_folded_normal(mean: float, error: float) -> float:

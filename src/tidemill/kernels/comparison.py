@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tidemill.core.errors import UsageError
-from tidemill.kernels.intervals import normal_quantile, student_t_quantile
+from tidemill.core.task import LOWER_IS_BETTER
+from tidemill.kernels.crossed_blocks import blockings, crossed_bounds, crossed_width
+from tidemill.kernels.intervals import normal_quantile, student_t_cdf, student_t_quantile
+from tidemill.kernels.metric_sums import (
+    SUMMED,
+    areas_of_draws,
+    metric_figures,
+    metric_sums,
+    per_block,
+    ratio,
+    row_weights,
+)
 from tidemill.kernels.resampling import (
     block_codes,
     block_draws,
@@ -18,7 +29,6 @@ from tidemill.kernels.resampling import (
     bootstrap_p_value,
     expanded_share,
 )
-from tidemill.kernels.row_losses import LossName, row_losses
 from tidemill.kernels.sample_checks import (
     binary_labels,
     both_classes,
@@ -27,7 +37,11 @@ from tidemill.kernels.sample_checks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from tidemill.core.task import TaskKind
 
 ComparisonState = Literal["better", "not_worse", "worse", "undecided", "too_few_blocks"]
 
@@ -36,16 +50,9 @@ MIN_BLOCKS = 8
 
 POWER = 0.8
 
-_LOSSES: dict[str, LossName] = {
-    "brier": "brier",
-    "log_loss": "log_loss",
-    "accuracy": "zero_one",
-    "mean_absolute_error": "absolute_error",
-    "root_mean_squared_error": "squared_error",
-    "mean_loss": "given",
-}
+_SUMMED = frozenset[str]().union(*SUMMED.values()) - {"base_rate"}
 
-COMPARABLE_METRICS = ("auc", *_LOSSES)
+COMPARABLE_METRICS = ("auc", *sorted(_SUMMED), "mean_loss")
 """`mean_loss` compares losses of one's own: the two scores are each row's loss."""
 
 
@@ -53,13 +60,16 @@ class PairedRows(msgspec.Struct, frozen=True, kw_only=True):
     """The same rows with the answers of two models.
 
     `labels`, `blocks` (what moves together: the day of a row) have shape (rows,); the outputs of
-    `champion` and `challenger` (rows,) or (rows, classes). `window` is what errors call them.
+    `champion` and `challenger` (rows,) or (rows, classes). `groups`: what hangs together besides
+    (the entity of a row); `weights` of the rows. `window` is what errors call them.
     """
 
     labels: ArrayLike
     champion: ArrayLike
     challenger: ArrayLike
     blocks: ArrayLike
+    groups: ArrayLike | None = None
+    weights: ArrayLike | None = None
     window: str = "this window"
 
 
@@ -109,6 +119,7 @@ def paired_comparison(rows: PairedRows, plan: ComparisonPlan) -> PairedCompariso
     An equal challenger is called better in at most about `alpha` of the cases, also where the rows
     of a block move together, as long as blocks are independent. The figures of a draw come from
     sums per block, so that the cost is O(rows x blocks + draws x blocks^2), exact, no binning.
+    With `groups` the error allows for both kinds of blocks at once (`crossed_blocks`).
 
     Raises:
         UsageError: the metric is not one of `COMPARABLE_METRICS`.
@@ -121,19 +132,78 @@ def paired_comparison(rows: PairedRows, plan: ComparisonPlan) -> PairedCompariso
             f"the metric {plan.metric!r} cannot be compared",
             fix=f"use one of {', '.join(COMPARABLE_METRICS)}",
         )
-    codes, blocks = block_codes(rows.blocks)
-    weights = np.ones((1, blocks))
-    if blocks > 1:
-        weights = np.vstack([weights, block_draws(blocks, plan.draws, plan.seed)])
-    figures = (_auc_figures if plan.metric == "auc" else _loss_figures)(rows, plan, codes, weights)
-    sign = 1.0 if plan.metric in {"auc", "accuracy"} else -1.0
+    days, _ = block_codes(rows.blocks)
+    groups = None if rows.groups is None else block_codes(rows.groups)[0]
+    weight = (
+        None
+        if rows.weights is None
+        else row_weights(rows.weights, rows=len(days), window=rows.window)
+    )
+    return crossed_comparison(
+        [_by_blocks(rows, plan, codes, weight) for codes in blockings(days, groups)], plan
+    )
+
+
+def _by_blocks(
+    rows: PairedRows,
+    plan: ComparisonPlan,
+    blocks: NDArray[np.int64],
+    weight: NDArray[np.float64] | None,
+) -> PairedComparison:
+    codes, count = block_codes(blocks)
+    draws = np.ones((1, count))
+    if count > 1:
+        draws = np.vstack([draws, block_draws(count, plan.draws, plan.seed)])
+    figures = _FIGURES.get(plan.metric, _summed_figures)(rows, plan, (codes, draws, weight))
+    return judged_draws(figures, plan, rows=len(codes), blocks=count)
+
+
+def judged_draws(
+    figures: NDArray[np.float64],
+    plan: ComparisonPlan,
+    *,
+    rows: int,
+    blocks: int,
+    is_lower_better: bool | None = None,
+) -> PairedComparison:
+    """Return what the figures of champion and challenger say, of all rows and of each draw.
+
+    Args:
+        figures: shape (2, 1 + draws): of all rows first; NaN where a draw does not tell it.
+        plan: what was fixed before.
+        rows: how many there are.
+        blocks: how many blocks were drawn from.
+        is_lower_better: of a metric of one's own.
+    """
+    if is_lower_better is None:
+        is_lower_better = plan.metric in LOWER_IS_BETTER or plan.metric == "mean_loss"
+    sign = -1.0 if is_lower_better else 1.0
     gains = sign * (figures[1, 1:] - figures[0, 1:])
     found = _Found(
         champion=float(figures[0, 0]), challenger=float(figures[1, 0]),
-        gain=float(sign * (figures[1, 0] - figures[0, 0])),
-        rows=len(codes), blocks=blocks,
+        gain=float(sign * (figures[1, 0] - figures[0, 0])), rows=rows, blocks=blocks,
     )  # fmt: skip
     return _judge(found, gains[np.isfinite(gains)], plan)
+
+
+def crossed_comparison(found: Sequence[PairedComparison], plan: ComparisonPlan) -> PairedComparison:
+    """Return one comparison from that of one kind of blocks, or of two kinds and their cells."""
+    few = [one for one in found if one.state == "too_few_blocks"]
+    if few or len(found) == 1:
+        return (few or list(found))[0]
+    main = max(found[:2], key=lambda one: one.standard_error)
+    lower = main.gain - crossed_width([one.gain - one.lower_bound for one in found])
+    low, high = crossed_bounds(main.gain, [(one.low, one.high) for one in found])
+    error = crossed_width([one.standard_error for one in found])
+    wider = error / main.standard_error if main.standard_error > 0.0 else 1.0
+    smallest, state = main.smallest_effect * wider, _state(lower, high, plan.margin)
+    blocks = min(one.blocks for one in found[:2])
+    p_value = student_t_cdf(-main.gain / error, blocks - 1) if error > 0.0 else main.p_value
+    return msgspec.structs.replace(
+        main, lower_bound=lower, low=low, high=high, standard_error=error, state=state,
+        smallest_effect=smallest, p_value=p_value, blocks=blocks,
+        why=_why(state, lower, smallest, plan),
+    )  # fmt: skip
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,70 +272,57 @@ def rows_needed(comparison: PairedComparison, effect: float) -> int:
     return math.ceil(comparison.rows * (comparison.smallest_effect / effect) ** 2)
 
 
-def _auc_figures(
-    rows: PairedRows,
-    plan: ComparisonPlan,
-    codes: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return each model's AUC under each weighting of blocks, shape (2, weightings); NaN: none."""
+_Blocks = tuple["NDArray[np.int64]", "NDArray[np.float64]", "NDArray[np.float64] | None"]
+"""The block of each row, how often each draw takes each block, and the weights of rows."""
+
+
+def _areas(rows: PairedRows, plan: ComparisonPlan, blocks: _Blocks) -> NDArray[np.float64]:
+    """Return each model's AUC under each draw of blocks, shape (2, draws); NaN: none."""
     del plan  # an area knows no threshold
+    codes, draws, weight = blocks
     label = binary_labels(rows.labels, window=rows.window, rows=2)
     both_classes(label, window=rows.window)
-    blocks = weights.shape[1]
-    positives = weights @ np.bincount(codes, weights=label, minlength=blocks)
-    negatives = weights @ np.bincount(codes, weights=1.0 - label, minlength=blocks)
-    pairs = positives * negatives
     areas = []
     for scores in (rows.champion, rows.challenger):
         score = finite_column(scores, "score", window=rows.window)
         same_length(label, score, codes, window=rows.window)
-        won = ((weights @ wins_by_block(label, score, codes)) * weights).sum(axis=1)
-        areas.append(np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
+        areas.append(areas_of_draws(label, score, codes, draws, weight))
     return np.array(areas)
 
 
-def wins_by_block(
-    label: NDArray[np.float64], score: NDArray[np.float64], codes: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return how many (positive of block i, negative of block j) pairs are ranked right, ties half.
-
-    With block weights w the AUC is w' C w / (w' positives x w' negatives): the exact AUC of any
-    draw of blocks costs blocks^2. Shape (blocks, blocks); O(rows log rows + rows x blocks).
-    """
-    blocks = int(codes.max()) + 1
-    places, place = np.unique(score, return_inverse=True)
-    is_positive = label == 1
-    place_of_positives, block_of_positives = place[is_positive], codes[is_positive]
-    wins = np.empty((blocks, blocks))
-    for block in range(blocks):
-        negatives = place[(codes == block) & ~is_positive]
-        counts = np.bincount(negatives, minlength=len(places))
-        below = np.cumsum(counts) - counts / 2.0
-        wins[:, block] = np.bincount(
-            block_of_positives, weights=below[place_of_positives], minlength=blocks
-        )
-    return wins
+def _mean_losses(rows: PairedRows, plan: ComparisonPlan, blocks: _Blocks) -> NDArray[np.float64]:
+    """Return the mean of the losses that are given, shape (2, draws)."""
+    del plan
+    losses = [
+        finite_column(given, "loss", window=rows.window)
+        for given in (rows.champion, rows.challenger)
+    ]
+    sums = [np.column_stack([np.ones(len(loss)), loss]) for loss in losses]
+    drawn = [_drawn(one, rows, blocks) for one in sums]
+    return np.array([ratio(one[:, 1], one[:, 0]) for one in drawn])
 
 
-def _loss_figures(
-    rows: PairedRows,
-    plan: ComparisonPlan,
-    codes: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return each model's metric under each weighting of blocks, shape (2, weightings)."""
-    blocks = weights.shape[1]
-    counts = weights @ np.bincount(codes, minlength=blocks)
-    means = []
+def _summed_figures(rows: PairedRows, plan: ComparisonPlan, blocks: _Blocks) -> NDArray[np.float64]:
+    """Return each model's metric under each draw of blocks, shape (2, draws)."""
+    kind: TaskKind = "multiclass" if np.ndim(rows.champion) == 2 else "binary"
+    kind = "regression" if plan.metric in SUMMED["regression"] else kind
+    figures = []
     for outputs in (rows.champion, rows.challenger):
-        losses = row_losses(
-            _LOSSES[plan.metric], rows.labels, outputs,
-            threshold=plan.threshold, window=rows.window,
-        )  # fmt: skip
-        same_length(losses, codes, window=rows.window)
-        means.append(weights @ np.bincount(codes, weights=losses, minlength=blocks) / counts)
-    figures = np.array(means)
-    if plan.metric == "accuracy":
-        return 1.0 - figures
-    return np.sqrt(figures) if plan.metric == "root_mean_squared_error" else figures
+        sums = metric_sums(kind, rows.labels, outputs, threshold=plan.threshold, window=rows.window)
+        figures.append(metric_figures(kind, _drawn(sums, rows, blocks)))
+    if plan.metric not in figures[0]:
+        raise UsageError(
+            f"answers of a {kind} task have no {plan.metric}",
+            fix=f"use one of {', '.join(figures[0])}",
+        )
+    return np.array([found[plan.metric] for found in figures])
+
+
+def _drawn(sums: NDArray[np.float64], rows: PairedRows, blocks: _Blocks) -> NDArray[np.float64]:
+    codes, draws, weight = blocks
+    same_length(sums, codes, window=rows.window)
+    weighted = sums if weight is None else sums * weight[:, None]
+    return draws @ per_block(weighted, codes, draws.shape[1])
+
+
+_FIGURES = {"auc": _areas, "mean_loss": _mean_losses}

@@ -1,13 +1,14 @@
 """The figures, losses and label codes of a task: the kind of the task picks the kernels, once.
 
 Rows of one day move together, so with enough days every interval comes from a bootstrap of whole
-days (`block-bootstrap`); with fewer it is the kernel's own, which takes rows as independent.
+days (`block-bootstrap`); with fewer it is the kernel's own, which takes rows as independent. With
+weights it is then a bootstrap of random parts of the rows (`bootstrap`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import numpy as np
@@ -24,11 +25,24 @@ from tidemill.kernels.classification_metrics import (
     multiclass_metrics,
     threshold_metrics,
 )
-from tidemill.kernels.comparison import MIN_BLOCKS, wins_by_block
-from tidemill.kernels.intervals import Estimate
+from tidemill.kernels.comparison import MIN_BLOCKS
+from tidemill.kernels.intervals import Estimate, mean_estimate
+from tidemill.kernels.metric_sums import (
+    SUMMED,
+    areas_of_draws,
+    metric_figures,
+    metric_sums,
+    per_block,
+    row_weights,
+)
 from tidemill.kernels.ranking_metrics import auc
 from tidemill.kernels.regression_metrics import regression_metrics
-from tidemill.kernels.resampling import block_codes, block_draws, bootstrap_bounds
+from tidemill.kernels.resampling import (
+    block_codes,
+    block_draws,
+    bootstrap_bounds,
+    random_parts,
+)
 from tidemill.kernels.row_losses import LossName, row_losses
 from tidemill.kernels.sample_checks import OneClassError
 
@@ -42,6 +56,9 @@ if TYPE_CHECKING:
 DRAWS = 1000
 CONFIDENCE = 0.95
 
+PARTS = 50
+"""Weighted rows that hang together by nothing are dealt into so many random blocks."""
+
 _LOSS_OF_METRIC: dict[str, LossName] = {
     "brier": "brier",
     "log_loss": "log_loss",
@@ -49,6 +66,7 @@ _LOSS_OF_METRIC: dict[str, LossName] = {
     "mean_absolute_error": "absolute_error",
     "root_mean_squared_error": "squared_error",
 }
+_OURS: frozenset[str] = frozenset(_LOSS_OF_METRIC.values())
 
 
 class UnknownLabelError(InvalidInputError):
@@ -58,7 +76,12 @@ class UnknownLabelError(InvalidInputError):
 
 
 def task_loss(task: Task) -> LossName:
-    """Return the loss of a row whose mean stands for the task's quality in drift and comparison."""
+    """Return the loss of a row whose mean stands for the task's quality in drift and comparison.
+
+    A loss of one's own (`Task.loss`) is no kernel's: the usual one of the task stands here.
+    """
+    if task.loss in _OURS:
+        return cast("LossName", task.loss)
     usual: LossName = "brier" if task.has_probabilities else "absolute_error"
     return _LOSS_OF_METRIC.get(task.metric, usual)
 
@@ -119,7 +142,13 @@ def task_row_losses(
 
 
 def task_estimates(
-    task: Task, labels: ArrayLike, outputs: ArrayLike, days: ArrayLike, *, window: str
+    task: Task,
+    labels: ArrayLike,
+    outputs: ArrayLike,
+    days: ArrayLike,
+    *,
+    window: str,
+    weights: ArrayLike | None = None,
 ) -> tuple[Estimate, ...]:
     """Return all figures of a task's rows, each with its 95 % interval.
 
@@ -129,41 +158,95 @@ def task_estimates(
         outputs: shape (rows,), of a multiclass task (rows, classes).
         days: what moves together, one code a row, shape (rows,).
         window: what errors call these rows.
+        weights: for how much each row counts, shape (rows,); None: all alike.
 
     Raises:
         TooFewRowsError, NotFiniteError, MisalignedError: the rows do not fit.
     """
     label, output = np.asarray(labels, dtype=np.float64), np.asarray(outputs, dtype=np.float64)
     codes, count = block_codes(days)
-    if task.kind == "regression":
+    method = "block-bootstrap"
+    weight = None
+    if weights is not None:
+        weight = row_weights(weights, rows=len(label), window=window)
+        found = _weighted(task, label, output, weight, window)
+        if count < MIN_BLOCKS:
+            count, method = min(PARTS, len(label)), "bootstrap"
+            codes = random_parts(len(label), count)
+    elif task.kind == "regression":
         blocks = days if count >= MIN_BLOCKS else None
         return regression_metrics(label, output, blocks=blocks, window=window)
-    if task.kind == "multiclass":
+    elif task.kind == "multiclass":
         found = multiclass_metrics(label, output, window=window)
-        sums = _multiclass_sums(label, output)
-        figures = _multiclass_figures
     else:
         found = _binary_estimates(task, label, output, window)
-        sums = _binary_sums(task, label, output)
-        figures = _binary_figures
     if count < MIN_BLOCKS:
         return found
     draws = block_draws(count, DRAWS, seed=0)
-    drawn = figures(draws @ _per_block(sums, codes, count))
-    if found[0].metric == "auc" and math.isfinite(found[0].value):
-        drawn["auc"] = _drawn_areas(label, output, codes, draws)
-    return tuple(_with_block_interval(one, drawn.get(one.metric), count) for one in found)
+    drawn = _drawn(task, (label, output, codes, weight), draws, window)
+    return tuple(_with_block_interval(one, drawn.get(one.metric), count, method) for one in found)
+
+
+def _drawn(
+    task: Task,
+    rows: tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None
+    ],
+    draws: NDArray[np.float64],
+    window: str,
+) -> dict[str, NDArray[np.float64]]:
+    """Return each metric under each draw of blocks, shape (draws,).
+
+    Args:
+        task: what was predicted.
+        rows: label, output, code of the block and weight of each row.
+        draws: how often each draw takes each block.
+        window: what errors call these rows.
+    """
+    label, output, codes, weight = rows
+    sums = metric_sums(task.kind, label, output, threshold=task.threshold, window=window)
+    weighted = sums if weight is None else sums * weight[:, None]
+    drawn = metric_figures(task.kind, draws @ per_block(weighted, codes, draws.shape[1]))
+    if task.kind == "binary":
+        drawn["auc"] = areas_of_draws(label, output, codes, draws, weight)
+    return drawn
+
+
+def _weighted(
+    task: Task,
+    label: NDArray[np.float64],
+    output: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    window: str,
+) -> tuple[Estimate, ...]:
+    """Return the figures of weighted rows, as yet without an interval."""
+    whole = np.zeros(len(label), dtype=np.int64)
+    values = _drawn(task, (label, output, whole, weight), np.ones((1, 1)), window)
+    names = SUMMED[task.kind] if task.kind != "binary" else ("auc", *SUMMED["binary"])
+    return tuple(
+        Estimate(
+            metric=name, value=float(values[name][0]), low=-math.inf, high=math.inf,
+            rows=len(label), method="weighted",
+        )
+        for name in names
+    )  # fmt: skip
 
 
 def primary_estimate(
-    task: Task, labels: ArrayLike, outputs: ArrayLike, days: ArrayLike, *, window: str
+    task: Task,
+    labels: ArrayLike,
+    outputs: ArrayLike,
+    days: ArrayLike,
+    *,
+    window: str,
+    weights: ArrayLike | None = None,
 ) -> Estimate:
     """Return the figure that decides. Raises as `task_estimates`.
 
     Raises:
         InvalidInputError: the task names a metric that its kind does not have; lists them.
     """
-    found = task_estimates(task, labels, outputs, days, window=window)
+    found = task_estimates(task, labels, outputs, days, window=window, weights=weights)
     for one in found:
         if one.metric == task.metric:
             return one
@@ -174,7 +257,12 @@ def primary_estimate(
 
 
 def task_calibration(
-    task: Task, labels: ArrayLike, outputs: ArrayLike, *, window: str
+    task: Task,
+    labels: ArrayLike,
+    outputs: ArrayLike,
+    *,
+    window: str,
+    weights: ArrayLike | None = None,
 ) -> tuple[tuple[CalibrationBin, ...], float | None]:
     """Return calibration bins and the calibration error; of the decided class for several classes.
 
@@ -186,7 +274,7 @@ def task_calibration(
     if task.kind == "multiclass":
         label = (output.argmax(axis=1) == label).astype(np.float64)
         output = output.max(axis=1)
-    bins = calibration_bins(label, output, window=window)
+    bins = calibration_bins(label, output, weights=weights, window=window)
     return bins, expected_calibration_error(bins)
 
 
@@ -208,77 +296,8 @@ def _binary_estimates(
     )
 
 
-def _binary_sums(
-    task: Task, label: NDArray[np.float64], output: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    decided = output >= task.threshold
-    return np.column_stack(
-        [
-            np.ones(len(label)), row_losses("log_loss", label, output),
-            row_losses("brier", label, output), decided & (label == 1), decided & (label == 0),
-            ~decided & (label == 1),
-        ]
-    ).astype(np.float64)  # fmt: skip
-
-
-def _binary_figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    rows, log_loss, brier, found, wrong, missed = sums.T
-    return {
-        "log_loss": log_loss / rows,
-        "brier": brier / rows,
-        "accuracy": 1.0 - (wrong + missed) / rows,
-        "precision": _ratio(found, found + wrong),
-        "recall": _ratio(found, found + missed),
-        "f1": _ratio(2.0 * found, 2.0 * found + wrong + missed),
-        "base_rate": (found + missed) / rows,
-    }
-
-
-def _multiclass_sums(
-    label: NDArray[np.float64], output: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    right = output.argmax(axis=1) == label
-    return np.column_stack(
-        [
-            np.ones(len(label)), row_losses("log_loss", label, output),
-            row_losses("brier", label, output), right,
-        ]
-    ).astype(np.float64)  # fmt: skip
-
-
-def _multiclass_figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    rows, log_loss, brier, right = sums.T
-    return {"log_loss": log_loss / rows, "brier": brier / rows, "accuracy": right / rows}
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    nothing = np.full(len(whole), np.nan)
-    ratio: NDArray[np.float64] = np.divide(part, whole, out=nothing, where=whole > 0)
-    return ratio
-
-
-def _per_block(
-    sums: NDArray[np.float64], codes: NDArray[np.int64], count: int
-) -> NDArray[np.float64]:
-    columns = [np.bincount(codes, weights=column, minlength=count) for column in sums.T]
-    return np.stack(columns, axis=1)
-
-
-def _drawn_areas(
-    label: NDArray[np.float64],
-    output: NDArray[np.float64],
-    codes: NDArray[np.int64],
-    draws: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    count = draws.shape[1]
-    positives = draws @ np.bincount(codes, weights=label, minlength=count)
-    negatives = draws @ np.bincount(codes, weights=1.0 - label, minlength=count)
-    won = ((draws @ wins_by_block(label, output, codes)) * draws).sum(axis=1)
-    return _ratio(won, positives * negatives)
-
-
 def _with_block_interval(
-    found: Estimate, drawn: NDArray[np.float64] | None, blocks: int
+    found: Estimate, drawn: NDArray[np.float64] | None, blocks: int, method: str
 ) -> Estimate:
     if drawn is None or not math.isfinite(found.value):
         return found
@@ -287,32 +306,40 @@ def _with_block_interval(
         return found
     low, high = bootstrap_bounds(known, (1.0 - CONFIDENCE) / 2.0, blocks)
     return msgspec.structs.replace(
-        found, low=min(low, found.value), high=max(high, found.value), method="block-bootstrap"
+        found, low=min(low, found.value), high=max(high, found.value), method=method
     )
 
 
 def mean_with_interval(
-    metric: str, values: NDArray[np.float64], days: ArrayLike, *, total: bool = False
+    metric: str,
+    values: NDArray[np.float64],
+    days: ArrayLike,
+    *,
+    total: bool = False,
+    weights: NDArray[np.float64] | None = None,
 ) -> Estimate:
     """Return the mean (or, with `total`, the sum) of a column, with an interval from whole days.
 
-    Below 8 days the interval is the normal one, rows taken as independent.
+    With weights both are weighted. Below 8 days the interval is the normal one, rows taken as
+    independent.
 
     Raises:
         IndexError: there is no row.
     """
     rows = len(values)
     codes, count = block_codes(days)
-    value = float(values.mean())
+    weight = np.ones(rows) if weights is None else weights
+    plain = mean_estimate(metric, values, weights, CONFIDENCE)
+    value, low, high, method = plain.value, plain.low, plain.high, plain.method
     if count < MIN_BLOCKS:
-        half = 1.959964 * float(values.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
-        low, high, method = value - half, value + half, "normal"
+        low, high = (low, high) if rows > 1 else (-math.inf, math.inf)
     else:
-        sums = _per_block(np.column_stack([np.ones(rows), values]), codes, count)
+        sums = per_block(np.column_stack([weight, weight * values]), codes, count)
         drawn = block_draws(count, DRAWS, seed=0) @ sums
-        low, high = bootstrap_bounds(drawn[:, 1] / drawn[:, 0], (1 - CONFIDENCE) / 2.0, count)
+        known = drawn[drawn[:, 0] > 0]
+        low, high = bootstrap_bounds(known[:, 1] / known[:, 0], (1 - CONFIDENCE) / 2.0, count)
         method = "block-bootstrap"
-    scale = float(rows) if total else 1.0
+    scale = float(weight.sum()) if total else 1.0
     return Estimate(
         metric=metric, value=value * scale, low=low * scale, high=high * scale, rows=rows,
         method=method,
