@@ -143,6 +143,7 @@ def test_a_deployed_model_answers_and_every_prediction_leads_back_to_its_rollout
     done = deploy(record, model, because="first")
     assert (done.name, done.deployment, done.model) == ("delay", "deployment:delay@1", model)
     assert done.is_new
+    assert "note: gates (never ran) of model:delay@1 did not pass" in str(done)
     assert score(done.address, 3.0) == 6.0
     ((_, block),) = record.ports.stream.read("delay")
     logged = decode_block(block)

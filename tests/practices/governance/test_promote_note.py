@@ -22,3 +22,12 @@ def test_a_promotion_past_a_failed_check_says_so_and_names_the_policy_to_set(rec
     moved = promote(record, "model:churn@1", "champion", because="in a hurry")
     assert moved.failing == ("gates",)
     assert "tidemill policy set model:churn champion --verdict gates" in str(moved)
+
+
+def test_a_promotion_of_a_model_that_no_gate_has_judged_says_so(record) -> None:
+    with opened(record, kind="registration", name="churn") as run:
+        model = run.made(put_value(record, "model", {"a": 1}))
+        run.version(ref_name(record, "model", "churn"), model)
+    moved = promote(record, "model:churn@1", "champion", because="the first")
+    assert moved.failing == ("gates (never ran)",)
+    assert "tidemill check model:churn@1" in str(moved)

@@ -123,3 +123,13 @@ def test_one_output_of_all_classes_is_judged_as_one_output_a_class() -> None:
     assert list(flat) == ["score.red", "score.green", "score.blue"]
     assert (output_array(task, {"score": score}) == score).all()
     assert output_names(task, ["score"]) == tuple(flat)
+
+
+@pytest.mark.parametrize("empty", ["no rows", "no labels"])
+def test_rows_that_say_nothing_are_refused(world, empty) -> None:
+    world.train(days_of_rows(START, 10))
+    rows = days_of_rows(START, 3)
+    rows = rows.clear() if empty == "no rows" else rows.with_columns(late=pl.lit(None, pl.Boolean))
+    with pytest.raises(InvalidInputError, match="nothing to evaluate the model on") as told:
+        evaluate(world.model, rows, time="when")
+    assert "how the rows are split" in told.value.fix

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from served_world import START, days_of_rows
 
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.practices.monitoring.labels import add_labels, labels_known
 from tidemill.practices.monitoring.windows import collect
 
@@ -99,3 +99,11 @@ def test_labels_are_read_from_a_file(served) -> None:
     )
     assert done.rows_added == 2
     assert known(served, MAY) == {"a": 1.0}
+
+
+def test_labels_of_a_name_that_nothing_predicts_under_are_refused(served) -> None:
+    with pytest.raises(NotFoundError, match="nothing predicts as 'dealy'") as told:
+        add_labels(served.record, "dealy", labels(a=1), key="flight", at=MAY)
+    assert told.value.fix == "did you mean delay?"
+    with pytest.raises(NotFoundError, match="these predict: delay"):
+        add_labels(served.record, "other", labels(a=1), key="flight", at=MAY)

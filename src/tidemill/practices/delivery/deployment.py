@@ -10,6 +10,7 @@ from tidemill.core.run import RunId
 from tidemill.core.signature import Signature
 from tidemill.core.text import table
 from tidemill.ports.target import ServiceStatus  # noqa: TC001
+from tidemill.practices.versioning.unpassed import note_of
 
 
 class RolloutFailedError(UnavailableError):
@@ -72,12 +73,15 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     is_new: bool
     run: str = ""
+    failing: tuple[str, ...] = ()
+    """Checks of the model that did not pass, or never ran."""
 
     def __str__(self) -> str:
         what = "serves" if self.is_new else "serves already; nothing was changed:"
         return (
             f"{what} {self.model} as {self.deployment}\n"
             f"  {self.address}/v2/models/{self.name}/infer"
+            f"{note_of(self.failing, self.model, 'champion')}"
         )
 
     __repr__ = __str__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import CancelledError, NotFoundError
 from tidemill.core.operation import Kind, Operation
@@ -29,6 +31,7 @@ from tidemill.practices.delivery.scoring import ScoringSpec, predict_data
 from tidemill.practices.pipelines.release import Release
 from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder
+from tidemill.practices.versioning.unpassed import unpassed_checks
 from tidemill.wire.listening import require_loopback
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ def deploy(
     version = resolve(record, model, kind="model")
     spec = _spec(record, version, name or version.ref.name)
     ref = ref_name(record, "deployment", spec.name)
-    return roll_out(record, ref, spec, action="deploy", because=because, at=at)
+    done = roll_out(record, ref, spec, action="deploy", because=because, at=at)
+    return msgspec.structs.replace(done, failing=unpassed_checks(record, version))
 
 
 def rollback(

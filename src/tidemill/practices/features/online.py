@@ -190,7 +190,8 @@ def _with_keys_of(spec: ViewSpec, asked: pl.DataFrame, whole: tuple[str, ...]) -
         )
     except pl.exceptions.PolarsError as error:
         raise InvalidInputError(
-            f"a key of the view {spec.name} has another type than in the store: {error}",
+            f"a key of the view {spec.name} has another type than in the store: "
+            f"{str(error).partition(chr(10))[0]}",
             fix=f"give whole numbers for {', '.join(whole) or 'none'}, text for others",
         ) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -230,10 +230,14 @@ def _check_distinct(views: list[FeatureView]) -> None:
                 )
 
 
+LATER = timedelta(days=1)
+"""Asked about a time this much after the store's newest write, rows may be missing."""
+
+
 def _source(answers: Answers, latest: datetime | None) -> ViewState:
     known_us = answers.known_us
     known_at = None if known_us is None else from_microseconds(known_us)
-    is_later = latest is not None and known_at is not None and latest > known_at
+    is_later = latest is not None and known_at is not None and latest - known_at > LATER
     return ViewState(
         view=answers.view.name, known_at=known_at, asked=len(answers.is_known),
         unknown=int((~answers.is_known).sum()), too_old=int(answers.is_too_old.sum()),

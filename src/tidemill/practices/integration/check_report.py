@@ -9,14 +9,12 @@ import msgspec
 from tidemill.core.check import State
 from tidemill.core.text import table
 from tidemill.practices.integration.verdicts import Gate
+from tidemill.practices.versioning.unpassed import GATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.core.check import Finding
-
-GATES = "gates"
-"""The check that stands for all gates of a model; what a policy asks for."""
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):

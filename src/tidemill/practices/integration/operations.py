@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.core.operation import Kind, Operation
+from tidemill.lineage.out_files import writing_to
 from tidemill.practices.integration.junit import junit_xml
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def check(
     wanted = tuple(name for text in only for name in text.split(",") if name)
     report = run_gates(record, ref, only=wanted, at=at)
     if junit:
-        Path(junit).write_text(junit_xml(report.gates), encoding="utf-8")
+        with writing_to(junit, "--junit") as path:
+            path.write_text(junit_xml(report.gates), encoding="utf-8")
     return report
 
 

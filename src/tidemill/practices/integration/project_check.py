@@ -20,7 +20,7 @@ from tidemill.lineage.refs import resolve, versions
 from tidemill.lineage.writing import newest_version
 from tidemill.practices.infrastructure.project import declared, project_root
 from tidemill.practices.integration.bounds import project_bounds
-from tidemill.practices.integration.check_report import GATES, CheckReport
+from tidemill.practices.integration.check_report import CheckReport
 from tidemill.practices.integration.code_gate import code_findings, test_files
 from tidemill.practices.integration.model_gates import model_gate
 from tidemill.practices.integration.release_gates import release_gates
@@ -30,6 +30,7 @@ from tidemill.practices.pipelines.code_identity import code_identity
 from tidemill.practices.pipelines.release import KIND, release_of
 from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.operations import check_data
+from tidemill.practices.versioning.unpassed import GATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

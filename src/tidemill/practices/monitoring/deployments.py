@@ -18,6 +18,7 @@ from tidemill.kernels.row_rules import decode_request_rules
 from tidemill.lineage.artifacts import find_artifact, read_value, tree_entries
 from tidemill.lineage.paging import every
 from tidemill.lineage.refs import ref_name, resolve, versions
+from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import find_ref
 from tidemill.practices.versioning.evidence import Evidence, evidence_of
 
@@ -41,6 +42,33 @@ def require_deployment(record: Record, name: str) -> None:
     """
     if find_ref(record, ref_name(record, "predictions", name)) is None:
         resolve(record, f"deployment:{name}", kind="deployment")
+
+
+def require_predictions(record: Record, labels: RefName) -> None:
+    """Refuse labels of a name that nothing predicts under and that has no labels either.
+
+    Raises:
+        NotFoundError: names the closest.
+    """
+    if find_ref(record, labels) is not None:
+        return
+    where = (
+        Where("ref.kind", "in", ("predictions", "deployment", WATCHED, SCORING)),
+        Where("ref.project", "=", labels.project),
+    )
+    found = every(record.ports.ledger, Query(Ref, where=where, order=(Order("ref.name"),)))
+    names = list(dict.fromkeys(ref.ref.name for ref in found))
+    if labels.name in names:
+        return
+    near = closest(labels.name, names)
+    known = f"these predict: {', '.join(names)}" if names else (
+        f"tidemill deploy model:{labels.name}, or bring predictions made elsewhere: "
+        f"tidemill predictions add {labels.name} FILE --key COLUMN --time COLUMN"
+    )  # fmt: skip
+    raise NotFoundError(
+        f"nothing predicts as {labels.name!r}, so nothing can have these labels",
+        fix=f"did you mean {near}?" if near else known,
+    )
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):

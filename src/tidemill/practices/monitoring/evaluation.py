@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.text import counted
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.outputs import flat_outputs, output_names
@@ -43,6 +44,14 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
             fix=f"keep {label!r} in the rows, or correct the task's label",
         )
     known = rows.filter(pl.col(label).is_not_null())
+    if known.is_empty():
+        what = "there are no rows"
+        if rows.height:
+            what = f"none of {counted(rows.height, 'row')} has a {label!r}"
+        raise InvalidInputError(
+            f"there is nothing to evaluate the model on: {what}",
+            fix="look at how the rows are split: is every row before the cut, or the window empty?",
+        )
     outputs = flat_outputs(model.task, model.predict(known))
     frame = known.with_columns(
         label=pl.col(label), **{name: pl.Series(column) for name, column in outputs.items()}

@@ -18,6 +18,7 @@ from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import find_ref, newest_version, opened
+from tidemill.practices.monitoring.deployments import require_predictions
 from tidemill.practices.monitoring.seals import known_seals, scan_seals
 from tidemill.practices.versioning.tables import TableWriter, read_manifest, scan_table
 from tidemill.wire.prediction_block import decode_block, stream_names
@@ -83,10 +84,14 @@ def add_labels(  # noqa: D417, PLR0913 - `record` is the context, not an argumen
         happened: column with the time when it happened, where there is one.
         arrived: column with the time when it was known; left out, it is the effective time.
         at: effective time at which these labels are known.
+
+    Raises:
+        NotFoundError: nothing predicts under this name; names the closest.
     """
     import polars as pl  # noqa: PLC0415 - heavy
 
     moment, ref = record.moment(at), ref_name(record, LABELS, name)
+    require_predictions(record, ref)
     given = source_frame(record, source)
     columns = _Columns(key=key, label=label, happened=happened, arrived=arrived)
     rows = _normal(given, columns, moment)

@@ -22,13 +22,13 @@ from tidemill.core.text import table
 from tidemill.core.times import parse_time, parse_window
 from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import resolve
-from tidemill.practices.integration.check_report import GATES
 from tidemill.practices.integration.verdicts import Judged, Question, ask, read_verdict
 from tidemill.practices.monitoring.windows import collect_if_over
 from tidemill.practices.training.compared_rows import contest_rows, slice_columns, window_rows
 from tidemill.practices.training.contest import hold_contest, spent_alpha
 from tidemill.practices.versioning.evidence import DEPTH
 from tidemill.practices.versioning.registry import load_model
+from tidemill.practices.versioning.unpassed import GATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.check import Finding, Verdict, worst
 from tidemill.core.errors import ConflictError, InvalidInputError, NotFoundError
+from tidemill.lineage.out_files import writing_to
 from tidemill.practices.infrastructure.project import import_modules
 from tidemill.practices.validation.contract import Contract
 from tidemill.practices.validation.declared_contracts import find_contract
@@ -77,17 +78,14 @@ def write_code(path: str, code: str) -> None:
     Raises:
         ConflictError: the file is there already.
     """
-    try:
-        with Path(path).open("x", encoding="utf-8") as file:
-            file.write(code)
-    except FileExistsError:
-        raise ConflictError(
-            f"{path} is there already", fix="give --out another file, or put it in by hand"
-        ) from None
-    except OSError as error:
-        raise InvalidInputError(
-            f"{path} cannot be written: {error.strerror}", fix="give a file in a folder that exists"
-        ) from None
+    with writing_to(path, "--out") as place:
+        try:
+            place.open("x", encoding="utf-8").close()
+        except FileExistsError:
+            raise ConflictError(
+                f"{path} is there already", fix="give --out another file, or put it in by hand"
+            ) from None
+        place.write_text(code, encoding="utf-8")
 
 
 def _contract(record: Record, data: object, contract: str) -> ContractSpec:

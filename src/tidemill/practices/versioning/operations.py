@@ -11,7 +11,6 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.ref import Move
 from tidemill.core.text import counted, spell, table
 from tidemill.lineage.artifacts import find_artifact
-from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.practices.versioning.checkout import Written, written
 from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of
@@ -22,6 +21,7 @@ from tidemill.practices.versioning.file_views import (
     show_external,
     show_folder,
 )
+from tidemill.practices.versioning.unpassed import note_of, unpassed_checks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,19 +60,10 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{name}@{move.alias} is {name}@{move.number} now, {came}\n"
             f"  by {move.actor}, as of {move.at:%Y-%m-%d %H:%M}, because: {move.because}"
-            f"{self._warning(name)}"
+            f"{note_of(self.failing, f'{name}@{move.number}', move.alias)}"
         )
 
     __repr__ = __str__
-
-    def _warning(self, name: str) -> str:
-        if not self.failing:
-            return ""
-        return (
-            f"\nnote: {', '.join(self.failing)} of {name}@{self.move.number} did not pass, and no "
-            f"policy asks for it:\n  tidemill policy set {name} {self.move.alias} --verdict "
-            f"{self.failing[0]} --because ..."
-        )
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,12 +161,13 @@ class ModelDiff(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def get_data(record: Record, ref: str, *, out: str, at: datetime | None = None) -> Written:
-    """Write a data version into a plain Parquet or CSV file, or a folder of its files.
+def get_data(record: Record, ref: str, *, out: str = "", at: datetime | None = None) -> Written:
+    """Write a data version into a plain Parquet or CSV file, or a folder; or show its first rows.
 
     Args:
         ref: the version, like data:sales@3; without a number the newest.
         out: the file to write, ending in .parquet or .csv, or the folder; it may not be there yet.
+            Left out: the first rows, or the first files, are shown.
         at: effective time: the version that was newest then.
     """
     return written(record, ref, out, at)
@@ -208,9 +200,7 @@ def promote(
     """
     version = resolve(record, ref)
     moved = move_alias(record, version, alias, because=because, at=at)
-    states = verdict_states(record, version.artifact)
-    failing = sorted(check for check, state in states.items() if state not in {"pass", "warn"})
-    return Moved(move=moved.move, is_new=moved.is_new, failing=tuple(failing))
+    return Moved(move=moved.move, is_new=moved.is_new, failing=unpassed_checks(record, version))
 
 
 def add_model(  # noqa: PLR0913 - a model, and what its file does not say of it
