@@ -401,7 +401,13 @@ def test_a_policy_stops_a_trigger_too_and_the_refusal_is_recorded(record, declar
      (MONTHLY.replace("promote_first = true", "promote_first = 1"), "'monthly'.*bool"),
      (MONTHLY.replace("[[trigger]]", "[trigger]"), r"write \[\[trigger\]\]"),
      (rows_trigger(cooldown="soon"), "bad time"),
-     (rows_trigger() + 'retry = "soon"', "bad time")],
+     (rows_trigger() + 'retry = "soon"', "bad time"),
+     (MONTHLY.replace('"month"', '"mnoth"'), "did you mean month"),
+     (MONTHLY.replace('"schedule"', '"schedul"'), "did you mean schedule. kind is one of schedule"),
+     (MONTHLY + 'promote = "the best"', "'the best', which cannot be an alias"),
+     (MONTHLY + 'promote = "3"', "cannot be an alias"),
+     (MONTHLY.replace('model = "m"', 'model = "model:m@1"'), 'model = "m"'),
+     (rows_trigger().replace('"events"', '"my events"'), "is no name")],
 )  # fmt: skip
 def test_a_trigger_that_cannot_be_is_told(record, declare, text, told) -> None:
     declare(text)
@@ -409,3 +415,17 @@ def test_a_trigger_that_cannot_be_is_told(record, declare, text, told) -> None:
         with pytest.raises(InvalidInputError, match=told):
             read()
     assert not runs_of(record, "retraining")
+
+
+def test_what_a_rule_names_and_nobody_has_seen_is_noted_with_what_was_probably_meant(
+    record, declare
+) -> None:
+    add_events(record, 3, APRIL)
+    declare(rows_trigger().replace('"events"', '"evnets"'))
+    (state,) = list_triggers(record).triggers
+    assert state.notes[0] == "data:evnets is not in the record (yet); did you mean events?"
+    assert "note: rows: data:evnets" in str(list_triggers(record))
+    assert "note: data:evnets is not in the record" in str(tick(record, at=MAY))
+    declare(rows_trigger())
+    (state,) = list_triggers(record).triggers
+    assert state.notes == ("model:m is not in the record (yet)",)

@@ -16,6 +16,7 @@ from tidemill.lineage.artifacts import find_artifacts, read_value
 from tidemill.lineage.paging import every
 from tidemill.practices.pipelines.release import release_of
 from tidemill.practices.training.decision import FAILURES, Cause
+from tidemill.practices.training.missing import missing_notes
 from tidemill.practices.training.outcome import (
     WORKING_COPY,
     Answered,
@@ -106,8 +107,15 @@ def tick(record: Record, *, at: datetime | None = None) -> Decisions:
     """
     from tidemill.practices.training.tick import tick_triggers  # noqa: PLC0415 - heavy
 
-    found = tick_triggers(record, project_triggers(record), at=record.moment(at))
-    return Decisions(decisions=tuple(dict.fromkeys(found)))
+    triggers = project_triggers(record)
+    found = tick_triggers(record, triggers, at=record.moment(at))
+    told = [
+        decision
+        if decision.action == "fired"
+        else msgspec.structs.replace(decision, notes=missing_notes(record, trigger))
+        for trigger, decision in zip(triggers, found, strict=True)
+    ]
+    return Decisions(decisions=tuple(dict.fromkeys(told)))
 
 
 def fire_trigger(
@@ -199,6 +207,7 @@ def _state(record: Record, trigger: Trigger) -> TriggerState:
         fired=len(own), failed=len(failed),
         last=f"{own[0].status} {own[0].at:%Y-%m-%d}" if own else "never",
         error=own[0].error.partition("\n")[0] if own and own[0] in failed else "",
+        notes=missing_notes(record, trigger),
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     ran: str = ""
     """The release that ran, or `working copy`."""
+    notes: tuple[str, ...] = ()
+    """What the rule names and the record does not have, where the trigger did not fire."""
 
     def __str__(self) -> str:
         lines = [f"{self.trigger}: {self.action}, {self.why}"]
@@ -53,6 +55,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.outcome:
             lines.append(f"  {self.outcome}")
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -127,6 +130,8 @@ class TriggerState(msgspec.Struct, frozen=True, kw_only=True):
     last: str
     failed: int = 0
     error: str = ""
+    notes: tuple[str, ...] = ()
+    """What the rule names and the record does not have: misspelt, or to come."""
 
 
 class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +149,7 @@ class TriggerStates(msgspec.Struct, frozen=True, kw_only=True):
             for t in self.triggers
         ]  # fmt: skip
         errors = [f"{t.name}: {t.error}" for t in self.triggers if t.error]
-        return "\n".join([table(head, rows), *errors])
+        notes = [f"note: {t.name}: {note}" for t in self.triggers for note in t.notes]
+        return "\n".join([table(head, rows), *errors, *notes])
 
     __repr__ = __str__

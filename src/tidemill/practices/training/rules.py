@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from tidemill.core.errors import InvalidInputError, NotFoundError, UsageError
+from tidemill.core.pointer import is_alias, parse_pointer
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.infrastructure.project import declared
 from tidemill.practices.integration.project_file import FILE, file_table
@@ -20,7 +21,7 @@ from tidemill.practices.pipelines.release import (
     release_of,
 )
 from tidemill.practices.training.calendar import ANCHOR, PLACEHOLDERS, filled, latest_window
-from tidemill.practices.training.trigger import Trigger
+from tidemill.practices.training.trigger import Trigger, TriggerKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,9 +124,21 @@ def _read(table: Mapping[str, object], place: int) -> Trigger:
         return msgspec.convert(table, Trigger)
     except msgspec.ValidationError as error:
         what = str(error).replace("Object missing", "it lacks the").replace("`$.", "`")
-        raise InvalidInputError(
-            f"{told} in {FILE}: {what}", fix=f"correct this [[trigger]] in {FILE}"
-        ) from None
+        raise InvalidInputError(f"{told} in {FILE}: {what}", fix=_of_values(table)) from None
+
+
+_VALUES = {"kind": get_args(TriggerKind), "on": ("worse", "any")}
+
+
+def _of_values(table: Mapping[str, object]) -> str:
+    """Return the fix for a value that its key does not take: those that it does, if few."""
+    for key, known in _VALUES.items():
+        given = table.get(key)
+        if isinstance(given, str) and given not in known:
+            near = closest(given, known)
+            meant = f"did you mean {near}? " if near else ""
+            return f"{meant}{key} is one of {', '.join(known)}"
+    return f"correct this [[trigger]] in {FILE}"
 
 
 def _check(trigger: Trigger) -> None:
@@ -147,9 +160,42 @@ def _check(trigger: Trigger) -> None:
     except (InvalidInputError, ValueError) as error:
         raise InvalidInputError(
             f"the trigger {trigger.name!r} has a bad time: {str(error).partition(chr(10))[0]}",
-            fix=_SPANS,
+            fix=_span_fix(trigger),
         ) from None
     _check_placeholders(trigger)
+    _check_names_of_refs(trigger)
+
+
+def _check_names_of_refs(trigger: Trigger) -> None:
+    """Raise where a rule's names could never be those of an alias, data, a model, a deployment."""
+    told = f"the trigger {trigger.name!r}"
+    if trigger.promote and not is_alias(trigger.promote):
+        raise InvalidInputError(
+            f"{told} promotes to {trigger.promote!r}, which cannot be an alias",
+            fix='promote = "champion"; "" never promotes',
+        )
+    for key, kind in (("ref", "data"), ("model", "model"), ("deployment", "deployment")):
+        given = getattr(trigger, key)
+        try:
+            pointer = parse_pointer(given, project="-", kind=kind) if given else None
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{told}: {key}: {error.what}", fix=error.fix) from None
+        if "@" in given or (pointer is not None and key != "ref" and ":" in given):
+            raise InvalidInputError(
+                f"{told}: {key} is {given!r}, but it is a name without kind and version",
+                fix=f'{key} = "{given.partition("@")[0].rpartition(":")[2]}"',
+            )
+
+
+def _span_fix(trigger: Trigger) -> str:
+    if trigger.kind == "schedule" and trigger.every not in _EVERY:
+        near = closest(trigger.every, _EVERY)
+        meant = f"did you mean {near}? " if near else ""
+        return f"{meant}every is day, week, month or a span: 14d, 6h"
+    return _SPANS
+
+
+_EVERY = ("day", "week", "month")
 
 
 def _check_placeholders(trigger: Trigger) -> None:
