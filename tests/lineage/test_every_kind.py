@@ -29,6 +29,7 @@ from tidemill.practices.drift.results import DriftCheck
 from tidemill.practices.drift.states import Detector
 from tidemill.practices.features.declare import Feature, ViewSpec
 from tidemill.practices.features.operations import ViewDefinition
+from tidemill.practices.pipelines.sweep_results import Sweep, SweepPoint, ranked
 from tidemill.practices.training.outcome import Decision
 from tidemill.practices.training.trigger import Trigger
 from tidemill.practices.validation.folder_contract import FolderSpec
@@ -83,6 +84,15 @@ def external(size_bytes: int) -> ExternalData:
     return ExternalData(place="lake/" + "deep/" * 8, shape="folder", files=files)
 
 
+def swept(*trees: int) -> Sweep:
+    points = [
+        SweepPoint(number=n, params={"trees": one, "how": "boosted " * 9}, figure=one / 1000,
+                   run="ab" * 16, versions=(f"model:late@{n}",))
+        for n, one in enumerate(trees, start=1)
+    ]  # fmt: skip
+    return Sweep(pipeline="late", by="auc", better="higher", points=ranked(points, "higher"))
+
+
 WRITTEN = {
     "deployment": (deployment(1), deployment(4), "threads"),
     "trigger": (trigger(0.25), trigger(0.5), "min_share"),
@@ -112,6 +122,7 @@ WRITTEN = {
         FolderSpec(name="Pictures", data="pictures", suffixes=(".png",)),
         FolderSpec(name="Pictures", data="pictures", suffixes=(".jpg",)), "suffixes",
     ),
+    "sweep": (swept(100, 200), swept(100, 200, 400), "400"),
 }  # fmt: skip
 """Kinds that this test writes itself: before, after, and what the diff must name."""
 LIVED = {

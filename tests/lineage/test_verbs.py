@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
+from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError, UsageError
 from tidemill.core.facts import Noted
 from tidemill.core.operation import Kind
 from tidemill.core.ref import RefName
@@ -23,6 +23,7 @@ from tidemill.lineage.operations import (
 )
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.lineage.targets import Located
+from tidemill.lineage.teams import Team, team_ref
 from tidemill.lineage.writing import opened
 
 SPRING = datetime(2013, 4, 1, tzinfo=UTC)
@@ -317,7 +318,44 @@ def test_list_of_an_unknown_kind_names_the_closest(record) -> None:
 
 
 def test_list_keeps_projects_apart(record, graph) -> None:
-    assert listing(record, project="other").items == ()
+    elsewhere = dataclasses.replace(record, project="other")
+    with opened(elsewhere, kind="training", name="far") as run:
+        name = RefName(kind="model", project="other", name="far")
+        run.version(name, run.made(put_value(elsewhere, "model", "far")))
+    assert [item.name for item in listing(record, project="other").items] == ["model:other/far@1"]
+    assert "model:other/far@1" not in str(listing(record))
+    assert "model:other/far@1" in str(listing(record, all_projects=True))
+    assert "model:delay" in str(listing(record, all_projects=True))
+    runs = listing(record, "run", all_projects=True).items
+    assert runs[0].what == "training other/far"
+    assert {run.project for run in runs} == {"other", record.project}
+
+
+def test_a_project_that_is_not_there_is_told_with_those_that_are(record, graph) -> None:
+    for verb in (lambda: listing(record, project="othr"), lambda: search(record, "x", project="o")):
+        with pytest.raises(NotFoundError, match="there is no project"):
+            verb()
+    with pytest.raises(UsageError, match="one project is not all"):
+        listing(record, project=record.project, all_projects=True)
+
+
+def test_list_by_owner_finds_a_persons_refs_those_of_their_teams_and_after_a_handover(
+    record, graph
+) -> None:
+    everything = [item.name for item in listing(record).items]
+    assert [item.name for item in listing(record, owner=str(record.actor)).items] == everything
+    assert listing(record, owner="grace").items == ()
+    team = Team(name="ops", members=("grace",))
+    with opened(record, kind="team", name="ops") as run:
+        run.version(team_ref(record, "ops"), run.made(put_value(record, "team", team)))
+        run.add(Noted(subject=f"model:{record.project}/delay", key="owner", text="team:ops",
+                      actor=record.actor, at=record.now()))  # fmt: skip
+    for owner in ("grace", "team:ops"):
+        (item,) = listing(record, owner=owner).items
+        assert (item.name.partition("@")[0], item.owner) == ("model:delay", "team:ops")
+    assert "team:ops" in str(show(record, "model:delay"))
+    with pytest.raises(UsageError, match="runs have no owner"):
+        listing(record, "run", owner="grace")
 
 
 def test_search_finds_names_and_reasons(record, graph) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from tidemill.core.errors import InvalidInputError, NotAllowedError
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     RoleOf = Callable[[Record], Role]
 
+_PROJECT = re.compile(r"(?:[a-z][a-z0-9_]*:)?([A-Za-z0-9_][A-Za-z0-9_.-]*)/")
 ROLES: tuple[Role, ...] = get_args(Role)
 """From the least to the most; each may do what those before it may."""
 
@@ -44,8 +48,25 @@ def call(
     """
     if operation.role != "reader":
         authorise(record, operation, role_of(record), options or {})
+        for project in projects_changed(record, operation, arguments, options or {}):
+            there = dataclasses.replace(record, project=project)
+            authorise(there, operation, role_of(there), options or {})
         refuse_secrets(operation, [*arguments, *(options or {}).values()])
     return operation.function(record, *arguments, **(options or {}))
+
+
+def projects_changed(
+    record: Record, operation: Operation, arguments: Sequence[object], options: Mapping[str, object]
+) -> tuple[str, ...]:
+    """Return the other projects whose things an operation changes: roles are those of a project.
+
+    What an operation that writes calls `ref` or `name` is what it changes (`promote REF`, `data add
+    NAME`, `run NAME`); what it calls otherwise it only uses, such as the model of `deploy`.
+    """
+    names = list(inspect.signature(operation.function).parameters)[1:]
+    given = {**dict(zip(names, arguments, strict=False)), **options}
+    found = (_PROJECT.match(str(given.get(name) or "")) for name in ("ref", "name"))
+    return tuple(match[1] for match in found if match and match[1] != record.project)
 
 
 def refuse_secrets(operation: Operation, given: Sequence[object]) -> None:

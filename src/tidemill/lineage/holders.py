@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.ref import RefName, Version
+from tidemill.lineage.artifacts import find_artifact, read_value
 from tidemill.lineage.writing import find_ref, newest_version
 
 if TYPE_CHECKING:
@@ -25,8 +28,20 @@ def _served(record: Record, ref: RefName) -> list[str]:
     for service in record.ports.target.services():
         deployment = RefName(kind="deployment", project=record.project, name=service.name)
         newest = newest_version(record, deployment)
-        model = str(newest.summary.get("model", "")) if isinstance(newest, Version) else ""
-        is_it = ref.kind == "deployment" and ref.name == service.name
-        if is_it or (ref.kind == "model" and model.rpartition("@")[0] == ref.name):
-            found.append(f"{service.name} serves {model or ref.name} ({service.state})")
+        served = _model_of(record, newest) if isinstance(newest, Version) else _Served()
+        is_it = ref == deployment
+        if is_it or served.model == str(ref):
+            model = f"{served.model.rpartition('/')[2] or ref.name}@{served.number}"
+            found.append(f"{service.name} serves {model} ({service.state})")
     return found
+
+
+class _Served(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a deployment that says which model it serves, by its full name."""
+
+    model: str = ""
+    number: int = 0
+
+
+def _model_of(record: Record, deployment: Version) -> _Served:
+    return read_value(record, find_artifact(record, deployment.artifact), _Served)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import InvalidInputError, NotAllowedError
+from tidemill.core.errors import InvalidInputError, NotAllowedError, UsageError
 from tidemill.core.facts import Batch, Hidden
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.pointer import parse_pointer
@@ -17,8 +17,9 @@ from tidemill.lineage.history import History, history
 from tidemill.lineage.holders import holders
 from tidemill.lineage.impact import Impact, impact_of
 from tidemill.lineage.refs import resolve
-from tidemill.lineage.search import Listing, found, listed_refs, listed_runs
+from tidemill.lineage.search import Listing, found, listed_refs, listed_runs, require_project
 from tidemill.lineage.show import Shown, shown
+from tidemill.lineage.wording import ref_text
 
 if TYPE_CHECKING:
     from tidemill.lineage.record import Record
@@ -61,11 +62,13 @@ def show(record: Record, ref: str) -> Shown:
     return shown(record, ref)
 
 
-def listing(
+def listing(  # noqa: PLR0913 - the options of a command
     record: Record,
     kind: str = "",
     *,
     project: str = "",
+    all_projects: bool = False,
+    owner: str = "",
     limit: int = 50,
     hidden: bool = False,
 ) -> Listing:
@@ -74,27 +77,38 @@ def listing(
     Args:
         kind: data, model, deployment, ... or run; left out: every ref.
         project: name of another project in the same record.
+        all_projects: of every project in the record.
+        owner: only refs of a person (and of the teams that have them), or of team:NAME.
         limit: how many to list.
         hidden: hidden refs too.
     """
     _check_limit(limit)
-    of = project or record.project
+    if project and all_projects:
+        raise UsageError("one project is not all of them", fix="leave out --all-projects")
+    if project:
+        require_project(record, project)
+    of = "" if all_projects else project or record.project
+    if kind == "run" and owner:
+        raise UsageError("runs have no owner", fix="leave out --owner, or list refs")
     if kind == "run":
         return listed_runs(record, of, limit)
-    return listed_refs(record, kind, of, limit, hidden=hidden)
+    return listed_refs(record, kind, of, limit, hidden=hidden, owner=owner)
 
 
-def search(record: Record, text: str, *, limit: int = 50) -> Listing:
-    """Search names, reasons, errors and notes for a text.
+def search(record: Record, text: str, *, project: str = "", limit: int = 50) -> Listing:
+    """Search names, reasons, errors and notes for a text, in every project of the record.
 
     Args:
         text: part of a name or of a sentence, or the beginning of an artifact's id.
+        project: only of one project; notes are of none.
         limit: how many to list.
     """
     _check_limit(limit)
     if not text.strip():
         raise InvalidInputError("an empty text is in everything", fix="tidemill list")
-    return found(record, text, limit)
+    if project:
+        require_project(record, project)
+    return found(record, text, limit, project=project)
 
 
 def why(record: Record, ref: str, *, depth: int = 30) -> Why:
@@ -161,8 +175,9 @@ def hide(record: Record, ref: str, *, because: str = "", restore: bool = False) 
         because=because,
     )  # fmt: skip
     record.ports.ledger.commit(Batch(facts=(fact,), at=record.now()))
-    name = f"{version.ref.kind}:{version.ref.name}"
-    return RefHidden(ref=name, is_hidden=not restore, held_by=held_by)
+    return RefHidden(
+        ref=ref_text(version.ref, record.project), is_hidden=not restore, held_by=held_by
+    )
 
 
 def _spelled(held_by: tuple[str, ...]) -> str:
@@ -184,7 +199,8 @@ OPERATIONS = (
     ),
     Operation(
         function=listing, command=("list",),
-        examples=("tidemill list", "tidemill list model", "tidemill list run --limit 5"),
+        examples=("tidemill list", "tidemill list model", "tidemill list run --limit 5",
+                  "tidemill list --all-projects --owner team:delays"),
     ),
     Operation(function=search, command=("search",), examples=("tidemill search delay",)),
     Operation(

@@ -11,6 +11,7 @@ from tidemill.core.text import WIDTH, folded, spell, table, wrapped
 from tidemill.lineage.artifacts import find_artifacts
 from tidemill.lineage.fields import told
 from tidemill.lineage.naming import Names
+from tidemill.lineage.owners import owners_of
 from tidemill.lineage.targets import find_target, kinds_of
 from tidemill.lineage.wording import (
     NEAR,
@@ -200,7 +201,7 @@ def _version_rows(record: Record, version: Version) -> tuple[Row, ...]:
             ("number", f"{version.number} of {newest}"),
             ("aliases", ", ".join(f"@{alias}" for alias, n in aliases.items()
                                   if n == version.number)),
-            ("owner", ref.owner if ref else ""),
+            ("owner", owners_of(record, [ref])[str(ref.ref)] if ref else ""),
             ("made by", f"run:{version.run[-8:]}, {version.actor}, {recorded}"),
             ("effective at", at),
             ("says", spell_items(version.summary)),

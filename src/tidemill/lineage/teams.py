@@ -31,14 +31,14 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def team_ref(record: Record, name: str) -> RefName:
-    """Return the ref under which a team's members are versions."""
-    return RefName(kind="team", project=record.project, name=name.removeprefix(PREFIX))
+def team_ref(record: Record, name: str, *, project: str = "") -> RefName:
+    """Return the ref under which a team's members are versions; default: of this project."""
+    return RefName(kind="team", project=project or record.project, name=name.removeprefix(PREFIX))
 
 
-def find_team(record: Record, name: str) -> Team | None:
-    """Return a team as it is now; None: there is no such team."""
-    newest = newest_version(record, team_ref(record, name))
+def find_team(record: Record, name: str, *, project: str = "") -> Team | None:
+    """Return a team as it is now, of this project or another; None: there is no such team."""
+    newest = newest_version(record, team_ref(record, name, project=project))
     if not isinstance(newest, Version):
         return None
     return read_value(record, find_artifact(record, newest.artifact), Team)

@@ -9,7 +9,7 @@ import msgspec
 from tidemill.core.errors import NotAllowedError, NotFoundError
 from tidemill.core.facts import Noted
 from tidemill.core.pointer import parse_pointer
-from tidemill.core.query import Note, Query, Where
+from tidemill.lineage.owners import OWNER, owner_of
 from tidemill.lineage.teams import PREFIX, find_team, is_among
 from tidemill.lineage.writing import find_ref, opened
 from tidemill.practices.collaboration.roles import role_of
@@ -17,10 +17,7 @@ from tidemill.practices.collaboration.roles import role_of
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tidemill.core.ref import RefName
     from tidemill.lineage.record import Record
-
-OWNER = "owner"
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,16 +32,6 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.ref} belongs to {self.owner} now, before to {self.before}: {self.because}"
 
     __repr__ = __str__
-
-
-def owner_of(record: Record, ref: RefName) -> str:
-    """Return who owns a ref now: who was named last, else who it was created for; "" if unknown."""
-    where = (Where("subject", "=", str(ref)), Where("key", "=", OWNER))
-    notes = record.ports.ledger.find(Query(Note, where=where, limit=1))
-    if notes:
-        return notes[0].text
-    found = find_ref(record, ref)
-    return found.owner if found else ""
 
 
 def hand_over(

@@ -78,7 +78,7 @@ def table_of(view: FeatureView) -> str:
 def replace_rows(record: Record, view: FeatureView, source: pl.LazyFrame, at: datetime) -> int:
     """Fill the store with the rows of a source that were known at `at`; returns the entities."""
     table = table_of(view)
-    with sole(record, f"online:{table}", wait_s=_WAIT_S):
+    with sole(record, f"online:{record.project}/{table}", wait_s=_WAIT_S):
         given = event_rows(view, source)
         whole = tuple(name for name in view.spec.entity if given.schema[name].is_integer())
         events = _with_keys_of(view.spec, given, whole)
@@ -104,7 +104,7 @@ def add_rows(
     """
     table = table_of(view)
     marker = _BATCH + batch.encode()
-    with sole(record, f"online:{table}", wait_s=_WAIT_S):
+    with sole(record, f"online:{record.project}/{table}", wait_s=_WAIT_S):
         (seen,) = record.ports.online.read(table, [marker])
         if batch and seen is not None:
             return 0

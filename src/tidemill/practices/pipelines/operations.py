@@ -22,7 +22,7 @@ from tidemill.practices.pipelines.results import PipelineRun
 from tidemill.practices.pipelines.running import run
 from tidemill.practices.pipelines.sweep import SweepWish, sweep_pipeline
 from tidemill.practices.pipelines.sweep_points import points_of
-from tidemill.practices.pipelines.sweep_results import Sweep
+from tidemill.practices.pipelines.sweep_results import Sweep, SweepChange
 
 if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
@@ -174,6 +174,11 @@ def show_sweep(record: Record, artifact: Artifact) -> Sweep:
     return read_value(record, artifact, Sweep)
 
 
+def diff_sweeps(record: Record, old: Artifact, new: Artifact) -> SweepChange:
+    """Return how two sweeps differ: how they were judged, and their best points."""
+    return SweepChange(before=show_sweep(record, old), after=show_sweep(record, new))
+
+
 def show_environment(record: Record, artifact: Artifact) -> EnvironmentCapture:
     """Return what was installed."""
     found = read_value(record, artifact, EnvironmentCapture)
@@ -215,7 +220,12 @@ OPERATIONS: tuple[Operation, ...] = (
 KINDS: tuple[Kind, ...] = (
     Kind(name="chart", what="a chart that a run drew: SVG, PNG or HTML"),
     Kind(name="file", what="files that a run kept", show=show_code),
-    Kind(name="sweep", what="a pipeline over many points, by rank", show=show_sweep),
+    Kind(
+        name="sweep",
+        what="a pipeline over many points, by rank",
+        show=show_sweep,
+        diff=diff_sweeps,
+    ),
     Kind(
         name="value",
         what="a result of a step: data in the typed spelling of tidemill",

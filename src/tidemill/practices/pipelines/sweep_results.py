@@ -110,6 +110,36 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         return [folded("\n".join(lines))]
 
 
+class SweepChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is different in another sweep of a pipeline: how it was judged, and its best point."""
+
+    before: Sweep
+    after: Sweep
+
+    def __str__(self) -> str:
+        pairs = [(name, _told(self.before, name), _told(self.after, name)) for name in _SAID]
+        rows = [[name, old, new] for name, old, new in pairs if old != new]
+        return table(["what", "before", "after"], rows) if rows else "nothing that ranks them"
+
+    __repr__ = __str__
+
+
+_SAID = ("by", "points", "without a figure", "best", "figure", "made")
+
+
+def _told(sweep: Sweep, name: str) -> str:
+    best = sweep.best
+    params = [f"{key}={_plain(one)}" for key, one in best.params.items()] if best else []
+    said = {
+        "by": f"{sweep.by}, {sweep.better} is better", "points": str(len(sweep.points)),
+        "without a figure": str(len(sweep.points) - sweep.ranked),
+        "best": " ".join(params),
+        "figure": spell(best.figure) if best else "",
+        "made": ", ".join(best.versions) if best else "",
+    }  # fmt: skip
+    return said[name]
+
+
 def _caveat(points: int, by: str, held_out: str, figure: float | None) -> str:
     said = f"note: the best of {points:,} points looks better than it is, since {by} chose it"
     if figure is not None:
