@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "predict": f"{_PRACTICES}.delivery.prediction_step",
     "business_figure": f"{_PRACTICES}.monitoring.business",
     "metric": f"{_PRACTICES}.monitoring.own_metrics",
+    "loss": f"{_PRACTICES}.monitoring.own_losses",
     "split": f"{_PRACTICES}.monitoring.splitting",
     "Model": f"{_PRACTICES}.versioning.model",
     "PythonModel": f"{_PRACTICES}.versioning.formats.python_model",

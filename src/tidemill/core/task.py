@@ -100,3 +100,8 @@ LOWER_IS_BETTER = frozenset(
 
 IN_UNITS_OF_THE_LABEL = frozenset({"mean_absolute_error", "root_mean_squared_error"})
 """Metrics of ours that are told in the label's own unit."""
+
+SHARES = frozenset(
+    {"auc", "accuracy", "precision", "recall", "f1", "macro_f1", "base_rate", "calibration_error"}
+)
+"""Metrics of ours that lie between 0 and 1."""

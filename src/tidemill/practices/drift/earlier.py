@@ -20,8 +20,9 @@ from tidemill.practices.drift.reference import (
 )
 from tidemill.practices.drift.watched import counted, scores_of, watched_columns
 from tidemill.practices.monitoring.blocks import stored_name
+from tidemill.practices.monitoring.figures import judged_rows
 from tidemill.practices.monitoring.labels import labels_known, with_labels
-from tidemill.practices.monitoring.quality import JudgedRows, day_losses
+from tidemill.practices.monitoring.quality import day_losses
 from tidemill.practices.monitoring.seals import scan_seals, seals_within
 
 if TYPE_CHECKING:
@@ -124,9 +125,8 @@ class Earlier:
             return self._why_not(len(days), "labelled rows")
         scores = []
         for day, rows in days:
-            judged = JudgedRows(self.rows.task, rows, self.rows.outputs, time="at", window=day)
-            (loss,) = day_losses(judged)
-            scores.append(performance_scores(loss.loss, loss.labels))
+            judged = judged_rows(self.rows, rows, window=day)
+            scores += [performance_scores(loss.loss, loss.labels) for loss in day_losses(judged)]
         return Reference(
             model=self.served.artifact, made_from=self.artifact, days=len(days),
             detector=performance_detector(self.rows.task, np.array(scores)),

@@ -29,7 +29,7 @@ from tidemill.practices.drift.watched import (
     level_counts_of,
     numbers_of,
 )
-from tidemill.practices.monitoring.quality import day_codes
+from tidemill.practices.monitoring.judged_rows import day_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

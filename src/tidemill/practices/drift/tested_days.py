@@ -13,7 +13,8 @@ from tidemill.practices.drift.reference import performance_scores
 from tidemill.practices.drift.results import SkippedDay
 from tidemill.practices.drift.watched import BROKEN, DayCounts, counted, scores_of
 from tidemill.practices.monitoring.blocks import stored_name
-from tidemill.practices.monitoring.quality import JudgedRows, day_losses
+from tidemill.practices.monitoring.figures import judged_rows
+from tidemill.practices.monitoring.quality import day_losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,11 @@ def data_days(served: ServedModel, known: Known, frame: pl.DataFrame) -> TestedD
 
 def performance_days(rows: WindowRows, known: Known, frame: pl.DataFrame) -> TestedDays:
     """Return the mean loss and labels of the days of a model's rows. Arguments as `data_days`."""
+    if rows.judging.weight and not rows.stored(rows.judging.weight):
+        return TestedDays(
+            why_not=f"its evaluation is weighted by {rows.judging.weight}, which is not logged: "
+            "take it into the signature's context"
+        )
     answered = frame.filter(pl.col("is_own"), pl.col("status") == "ok")
     finite = pl.all_horizontal(pl.col(name).is_finite() for name in rows.outputs)
     usable = answered.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
@@ -80,13 +86,12 @@ def performance_days(rows: WindowRows, known: Known, frame: pl.DataFrame) -> Tes
             f"{LEAST_LABELLED:.0%} are needed, so ask again later"
         )
     skipped: list[SkippedDay] = []
-    scores = []
+    scores: list[tuple[str, NDArray[np.float64]]] = []
     is_usable = usable["prediction_id"].implode()
     kept = frame.filter(pl.col("prediction_id").is_in(is_usable) | ~pl.col("is_own"))
     for day, own in _whole_days(known, kept, skipped):
-        judged = JudgedRows(rows.task, own, rows.outputs, time="at", window=day)
-        (loss,) = day_losses(judged)
-        scores.append((day, np.array(performance_scores(loss.loss, loss.labels))))
+        losses = day_losses(judged_rows(rows, own, window=day))
+        scores += [(day, np.array(performance_scores(one.loss, one.labels))) for one in losses]
     return TestedDays(scores=tuple(scores), skipped=tuple(skipped))
 
 

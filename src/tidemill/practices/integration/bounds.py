@@ -25,7 +25,7 @@ import msgspec
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.setting_values import Takes
 from tidemill.core.settings import place_of
-from tidemill.core.task import METRICS
+from tidemill.core.task import LEAST_SHOWN, METRICS
 from tidemill.core.times import parse_span
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.infrastructure.project import declared
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
     from tidemill.core.task import TaskKind
     from tidemill.lineage.record import Record
 
-_OF_KIND: Mapping[TaskKind, Mapping[str, float]] = {
-    "binary": {"min_auc": 0.6},
-    "multiclass": {"min_accuracy": 0.5},
-    "regression": {"min_r2": 0.0},
-}
-"""What a model must at least show when a project says nothing: better than knowing nothing."""
 _DAY_S = 86_400
 _COUNTS = {"min_slice_rows": "rows", "leak_moments": "moments"}
 _UNITS = {
@@ -78,7 +72,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
             for name, bound in self.metrics.items()
             if name.partition("_")[2] not in others
         }
-        return own or _OF_KIND[kind]
+        return own or LEAST_SHOWN[kind]
 
 
 _KNOWN_METRICS = tuple(sorted(frozenset[str]().union(*_METRICS.values())))

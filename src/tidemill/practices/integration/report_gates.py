@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.core.check import Finding, State
 from tidemill.core.task import IN_UNITS_OF_THE_LABEL
 from tidemill.kernels.intervals import normal_quantile
@@ -21,8 +23,19 @@ RETRAIN = "train on more or better data, or change the bound in [gates] of tidem
 
 
 def report_findings(report: Report, bounds: Bounds) -> tuple[Finding, ...]:
-    """Return a finding for each bounded metric, the slices, and the calibration."""
-    return (*_quality(report, bounds), *_slices(report, bounds), *_calibration(report, bounds))
+    """Return a finding for each bounded metric, the slices, and the calibration.
+
+    Where the report is weighted, each says by what.
+    """
+    found = (*_quality(report, bounds), *_slices(report, bounds), *_calibration(report, bounds))
+    if not report.weight:
+        return found
+    return tuple(
+        msgspec.structs.replace(one, what=f"{one.what}; weighted by {report.weight}")
+        if one.measured is not None
+        else one
+        for one in found
+    )
 
 
 def _quality(report: Report, bounds: Bounds) -> Iterator[Finding]:

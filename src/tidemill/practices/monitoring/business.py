@@ -15,10 +15,10 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.task_metrics import mean_with_interval
-from tidemill.practices.monitoring.report import ReportFigure, figure_of
+from tidemill.practices.monitoring.report import ReportFigure, crossed_figure, figure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     import polars as pl
@@ -82,8 +82,19 @@ def business_figure(
     return declare
 
 
-def business_value(figure: BusinessFigure, rows: pl.DataFrame, days: ArrayLike) -> ReportFigure:
-    """Return a business figure of labelled rows, its interval from whole days.
+def business_value(
+    figure: BusinessFigure,
+    rows: pl.DataFrame,
+    blockings: Sequence[ArrayLike],
+    weights: NDArray[np.float64] | None = None,
+) -> ReportFigure:
+    """Return a business figure of labelled rows, its interval from whole blocks.
+
+    Args:
+        figure: what was declared.
+        rows: what its function gets.
+        blockings: what hangs together: one code a row, of each kind of blocks.
+        weights: for how much each row counts.
 
     Raises:
         InvalidInputError: the function fails, or does not give one finite number a row.
@@ -91,8 +102,16 @@ def business_value(figure: BusinessFigure, rows: pl.DataFrame, days: ArrayLike) 
     if not rows.height:
         return ReportFigure(name=figure.name, value=None, unit=figure.unit, why="no labelled rows")
     values = row_values(figure, rows)
-    estimate = mean_with_interval(figure.name, values, days, total=figure.summary == "sum")
-    return figure_of(estimate, figure.unit)
+    is_total = figure.summary == "sum"
+    return crossed_figure(
+        [
+            figure_of(
+                mean_with_interval(figure.name, values, blocks, total=is_total, weights=weights),
+                figure.unit,
+            )
+            for blocks in blockings
+        ]
+    )
 
 
 def row_values(figure: BusinessFigure, rows: pl.DataFrame) -> NDArray[np.float64]:

@@ -8,13 +8,16 @@ import msgspec
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.task import LOSSES
 from tidemill.core.text import counted
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
+from tidemill.practices.monitoring.judged_rows import JudgedRows, day_text
 from tidemill.practices.monitoring.outputs import flat_outputs, output_names
+from tidemill.practices.monitoring.own_losses import Loss
 from tidemill.practices.monitoring.own_metrics import Metric
-from tidemill.practices.monitoring.quality import JudgedRows, day_text, quality_report
-from tidemill.practices.monitoring.report import Report  # noqa: TC001 - the codec reads the annotations
+from tidemill.practices.monitoring.quality import quality_report
+from tidemill.practices.monitoring.report import OwnFunction, Report
 from tidemill.practices.pipelines.declare import step
 from tidemill.practices.pipelines.figures import figure
 from tidemill.practices.versioning.model import Model  # noqa: TC001
@@ -34,6 +37,8 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
     business: tuple[str, ...],
     metrics: tuple[str, ...] = (),
     group: str = "",
+    weight: str = "",
+    loss: str = "",
 ) -> Report:
     """Return the report of a model on labelled rows; functions of one's own are named by path."""
     label = model.task.label
@@ -60,12 +65,15 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
     own = [declared_at(path, Metric) for path in metrics]
     report = report_of(
         model.task, frame, tuple(outputs), time=time, slices=slices, business=figures,
-        metrics=own, group=group,
+        metrics=own, group=group, weight=weight, loss=declared_at(loss, Loss) if loss else None,
     )  # fmt: skip
     for told in (*report.figures, *report.business):
         if told.value is not None:
             figure(told.name, told.value)
-    return msgspec.structs.replace(report, rows=rows.height)
+    named = {metric.name: path for metric, path in zip(own, metrics, strict=True)}
+    functions = [OwnFunction(what="metric", name=name, path=named[name]) for name in named]
+    functions += [OwnFunction(what="loss", name=report.loss, path=loss)] if loss else []
+    return msgspec.structs.replace(report, rows=rows.height, own=tuple(functions))
 
 
 def evaluate(  # noqa: PLR0913 - as above
@@ -77,6 +85,8 @@ def evaluate(  # noqa: PLR0913 - as above
     business: BusinessFigure | Sequence[BusinessFigure] = (),
     metrics: Metric | Sequence[Metric] = (),
     group: str = "",
+    weight: str = "",
+    loss: Loss | None = None,
 ) -> Any:  # noqa: ANN401
     """Return the report of a model on held-out rows: figures with intervals, slices, daily losses.
 
@@ -90,14 +100,19 @@ def evaluate(  # noqa: PLR0913 - as above
         slices: columns whose levels are judged one by one.
         business: business figures of one's own.
         metrics: metrics of one's own, declared with `@tm.metric`; the task may name one to decide.
-        group: the column of an entity whose rows hang together: intervals come from whole entities.
+        group: the column of an entity whose rows hang together: intervals come from whole entities,
+            with `time` from whole days and whole entities, both at once.
+        weight: the column that says for how much each row counts; everything is weighted by it.
+        loss: a loss of one's own, declared with `@tm.loss`, by which days are judged and models are
+            compared; the task may name it.
     """
     given = (business,) if isinstance(business, BusinessFigure) else tuple(business)
     paths = tuple(object_path(figure) for figure in given)
     own = (metrics,) if isinstance(metrics, Metric) else tuple(metrics)
     return evaluation(
         model, rows, time=time, slices=tuple(slices), business=paths,
-        metrics=tuple(object_path(metric) for metric in own), group=group,
+        metrics=tuple(object_path(metric) for metric in own), group=group, weight=weight,
+        loss=object_path(loss) if loss else "",
     )  # fmt: skip
 
 
@@ -111,6 +126,8 @@ def report_of(  # noqa: PLR0913 - as above
     business: Sequence[BusinessFigure] = (),
     metrics: Sequence[Metric] = (),
     group: str = "",
+    weight: str = "",
+    loss: Loss | None = None,
 ) -> Report:
     """Return the report of rows that have their label (`label`) and their outputs. Pure.
 
@@ -123,18 +140,33 @@ def report_of(  # noqa: PLR0913 - as above
         business: business figures, computed on the same rows.
         metrics: metrics of one's own, computed on the same rows.
         group: the column of an entity whose rows hang together.
+        weight: the column that says for how much each row counts.
+        loss: a loss of one's own.
 
     Raises:
         UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
     """
     names = output_names(task, tuple(outputs) or tuple(frame.columns))
     judged = JudgedRows(task, frame, names, time=time, window="the evaluated rows")
-    judged.metrics = tuple(metrics)
+    judged.metrics, judged.loss = tuple(metrics), loss
+    _require_loss(task, loss)
     if group:
         judged.group_by(group)
+    if weight:
+        judged.weigh_by(weight)
     window = _span(judged) if time and judged.rows else "the evaluated rows"
     report = quality_report(judged, slices=slices, business=business)
-    return msgspec.structs.replace(report, window=window, time=time)
+    return msgspec.structs.replace(report, window=window, time=time, weight=weight, group=group)
+
+
+def _require_loss(task: Task, loss: Loss | None) -> None:
+    """A loss that the task names must be the one that judges: ours, or the one that is given."""
+    if not task.loss or task.loss in LOSSES[task.kind] or (loss and loss.name == task.loss):
+        return
+    raise InvalidInputError(
+        f"the task's loss is {task.loss!r}, which is none of {', '.join(LOSSES[task.kind])}",
+        fix=f"give it to the evaluation, declared with @tm.loss: evaluate(..., loss={task.loss})",
+    )
 
 
 def _span(judged: JudgedRows) -> str:

@@ -15,7 +15,6 @@ from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.ref import Version
 from tidemill.core.task import Task
 from tidemill.core.times import Window, parse_window
-from tidemill.kernels.task_metrics import task_loss
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.writing import newest_version, opened
@@ -28,10 +27,11 @@ from tidemill.practices.monitoring.deployments import (
     rule_names,
     served_evidence,
     served_task,
+    served_version,
 )
+from tidemill.practices.monitoring.judging import Judging, judging_of
 from tidemill.practices.monitoring.labels import LABELS, labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_names
-from tidemill.practices.monitoring.own_metrics import Metric
 from tidemill.practices.monitoring.report import (
     Report,
     ReportFigure,
@@ -55,10 +55,12 @@ if TYPE_CHECKING:
     from tidemill.core.digest import ArtifactId
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
-    from tidemill.practices.monitoring.quality import JudgedRows
+    from tidemill.practices.monitoring.judged_rows import JudgedRows
+    from tidemill.practices.monitoring.own_losses import Loss
+    from tidemill.practices.monitoring.own_metrics import Metric
 
 REPORT = "report"
-FORMAT = 1
+FORMAT = 2
 """Raised where the same inputs give another report than before."""
 
 
@@ -72,6 +74,7 @@ class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
     served: ServedModel
     task: Task
     at: datetime
+    judging: Judging = Judging()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -80,6 +83,16 @@ class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
 
         names = output_names(self.task, [field.name for field in self.served.signature.outputs])
         return tuple(stored_name("output", name) for name in names)
+
+    def stored(self, column: str) -> str:
+        """Return the sealed column of a column of the evaluation; "": it was not logged."""
+        from tidemill.practices.monitoring.blocks import stored_name  # noqa: PLC0415 - heavy
+
+        signature = self.served.signature
+        for role, fields in (("context", signature.context), ("input", signature.inputs)):
+            if column in {field.name for field in fields}:
+                return stored_name(role, column)
+        return ""
 
     @property
     def row_key(self) -> str:
@@ -109,10 +122,44 @@ def window_rows(record: Record, name: str, window: Window, at: datetime) -> Wind
             fix=f"see its windows: tidemill predictions list {name}; one is sealed when it is over",
         )
     served = read_deployment(record, last.item())
+    task = served_task(record, served)
     return WindowRows(
         name=name, window=window, seals=tuple(seals), every_seal=tuple(everything), served=served,
-        task=served_task(record, served), at=at,
+        task=task, at=at, judging=served_judging(record, served, task),
     )  # fmt: skip
+
+
+def served_judging(record: Record, served: ServedModel, task: Task) -> Judging:
+    """Return how the rows of a served model are judged: as its evaluation was."""
+    if not served.is_registered:
+        return judging_of(record, task, None, None)
+    found = evaluation_report(record, served)
+    version = served_version(record, served)
+    return judging_of(record, task, found[1] if found else None, version)
+
+
+def judged_rows(rows: WindowRows, frame: pl.DataFrame, *, window: str) -> JudgedRows:
+    """Return labelled rows of a window, judged as the evaluation of their model was.
+
+    Args:
+        rows: the window.
+        frame: its answered rows with `label`; those without a weight are left out.
+        window: what errors call them.
+    """
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.practices.monitoring.judged_rows import JudgedRows  # noqa: PLC0415 - heavy
+
+    weight, group = rows.stored(rows.judging.weight), rows.stored(rows.judging.group)
+    if weight:
+        frame = frame.filter(pl.col(weight).is_not_null())
+    judged = JudgedRows(rows.task, frame, rows.outputs, time="at", window=window)
+    judged.metrics, judged.loss = rows.judging.metrics, rows.judging.loss
+    if weight and frame.height:
+        judged.weigh_by(weight)
+    if group:
+        judged.group_by(group)
+    return judged
 
 
 def labelled_rows(record: Record, rows: WindowRows) -> pl.LazyFrame:
@@ -163,10 +210,7 @@ def computed_report(
         operation_figures,
         server_figures,
     )
-    from tidemill.practices.monitoring.quality import (  # noqa: PLC0415 - heavy
-        JudgedRows,
-        quality_report,
-    )
+    from tidemill.practices.monitoring.quality import quality_report  # noqa: PLC0415 - heavy
 
     everything = labelled_rows(record, rows).collect(engine="streaming").sort("prediction_id")
     lacking = [name for name in rows.outputs if not _is_number(everything, name)]
@@ -175,8 +219,7 @@ def computed_report(
     finite = pl.all_horizontal(pl.col(name).is_finite() for name in rows.outputs)
     usable = answered.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
     notes = (*_notes(rows, answered, usable), *_not_counted(rows, lacking))
-    judged = JudgedRows(rows.task, usable, rows.outputs, time="at", window=str(rows.window))
-    judged.metrics = tuple(_metrics(record))
+    judged = judged_rows(rows, usable, window=str(rows.window))
     slices = slice_columns(record, rows, usable)
     report = quality_report(judged, slices=slices, business=business)
     is_told = all(seal.is_told for seal in rows.seals)
@@ -190,9 +233,26 @@ def computed_report(
     )
     return msgspec.structs.replace(
         report, rows=everything.height, labelled=usable.height, time="at",
-        loss=task_loss(rows.task), operational=operational, parts=_parts(judged, everything),
-        notes=(*report.notes, *notes),
+        weight=rows.judging.weight if judged.weights is not None else "",
+        group=rows.judging.group if judged.groups is not None else "",
+        operational=operational, parts=_parts(judged, everything),
+        notes=(*report.notes, *notes, *rows.judging.notes, *_not_followed(rows)),
     )  # fmt: skip
+
+
+def _not_followed(rows: WindowRows) -> Iterator[str]:
+    """Say where the window cannot be judged as the evaluation was."""
+    judging = rows.judging
+    if judging.weight and not rows.stored(judging.weight):
+        yield (
+            f"the evaluation is weighted by {judging.weight}, which is not logged: here rows count "
+            "alike; take it into the signature's context"
+        )
+    if judging.group and not rows.stored(judging.group):
+        yield (
+            f"the evaluation lets rows of one {judging.group} hang together, which is not logged: "
+            "intervals are of days alone"
+        )
 
 
 def _is_number(frame: pl.DataFrame, name: str) -> bool:
@@ -269,14 +329,6 @@ def _business(record: Record) -> list[BusinessFigure]:
         return []
 
 
-def _metrics(record: Record) -> list[Metric]:
-    try:
-        return list(declared(record, Metric).values())
-    except TidemillError as error:  # as above
-        record.tell.line(f"no metrics of one's own: {error.what}")
-        return []
-
-
 def _memo_key(record: Record, rows: WindowRows, business: Sequence[BusinessFigure]) -> str:
     import polars as pl  # noqa: PLC0415 - heavy
 
@@ -293,13 +345,17 @@ def _memo_key(record: Record, rows: WindowRows, business: Sequence[BusinessFigur
             "known": 0 if known is None else int(known.select(pl.len()).collect().item()),
             "last": "" if known is None else str(known.select(pl.max("arrived_at")).collect()),
             "business": [[figure.name, _source(figure)] for figure in business],
-            "metrics": [[metric.name, _source(metric)] for metric in _metrics(record)],
+            "metrics": [[metric.name, _source(metric)] for metric in rows.judging.metrics],
+            "loss": [rows.judging.loss.name, _source(rows.judging.loss)]
+            if rows.judging.loss
+            else [],
+            "basis": [rows.judging.weight, rows.judging.group],
         }
     )
     return f"report:{record.project}/{rows.name}:{identity.partition(':')[2]}"
 
 
-def _source(figure: BusinessFigure | Metric) -> str:
+def _source(figure: BusinessFigure | Metric | Loss) -> str:
     try:
         return inspect.getsource(figure.function)
     except (OSError, TypeError):  # typed at a prompt

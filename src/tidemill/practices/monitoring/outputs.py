@@ -34,7 +34,7 @@ def output_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InvalidInputError: a class has no output; lists the outputs.
     """
-    if task.kind != "multiclass":
+    if not task.has_class_columns:
         return (answer_name(names),)
     output = answer_name(names) if "score" in names or len(names) == 1 else "score"
     wanted = tuple(class_column(output, class_) for class_ in task.classes)
@@ -87,4 +87,4 @@ def output_array(task: Task, outputs: Mapping[str, ArrayLike]) -> NDArray[np.flo
             fix="answer one output `score` too: shape (rows,), of several classes (rows, classes)",
         )
     columns = [flat[name] for name in output_names(task, tuple(flat))]
-    return np.column_stack(columns) if task.kind == "multiclass" else columns[0]
+    return np.column_stack(columns) if task.has_class_columns else columns[0]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
-from tidemill.core.task import LOWER_IS_BETTER, Task
+from tidemill.core.task import LOWER_IS_BETTER, SHARES, Task
 from tidemill.core.text import counted, table
+from tidemill.kernels.crossed_blocks import crossed_bounds
 from tidemill.lineage.artifacts import find_artifact, read_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidemill.core.artifact import Artifact
     from tidemill.kernels.intervals import Estimate
     from tidemill.lineage.record import Record
@@ -77,10 +80,20 @@ class ServedPart(msgspec.Struct, frozen=True, kw_only=True):
     figures: tuple[ReportFigure, ...]
 
 
+class OwnFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric or loss of one's own that a report was made with, and where it is declared."""
+
+    what: Literal["metric", "loss"]
+    name: str
+    path: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one model on one set of rows: an evaluation, or a window of predictions.
 
-    `loss` names the loss of `days`; `time` the column of the effective time, where rows had one.
+    `loss` names the loss of `days`; `time` the column of the effective time, where rows had one;
+    `weight` that of the weights by which everything is weighted; `group` that of the entity whose
+    rows hang together. Comparisons and windows follow them.
     """
 
     artifact_kind: ClassVar[str] = "report"
@@ -91,6 +104,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     labelled: int
     loss: str
     time: str = ""
+    weight: str = ""
+    group: str = ""
+    own: tuple[OwnFunction, ...] = ()
     figures: tuple[ReportFigure, ...] = ()
     slices: tuple[SliceReport, ...] = ()
     calibration: tuple[ReportBin, ...] = ()
@@ -112,8 +128,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """The figure that decides."""
         return self.figure(self.task.metric)
 
+    @property
+    def basis(self) -> str:
+        """How rows count: by which weight, and which of them hang together."""
+        together = [f"one {self.group}"] if self.group else []
+        if together and self.time:
+            together.insert(0, "one day")
+        told = [f"weighted by {self.weight}"] if self.weight else []
+        if together:
+            told.append(f"intervals let rows of {' and of '.join(together)} hang together")
+        return ", ".join(told)
+
     def __str__(self) -> str:
-        blocks = [f"{self.window}: {counted(self.rows, 'row')}, {self.labelled:,} with a label"]
+        head = f"{self.window}: {counted(self.rows, 'row')}, {self.labelled:,} with a label"
+        blocks = [", ".join(part for part in (head, self.basis) if part)]
         blocks += [
             _drawn(title, figures)
             for title, figures in (
@@ -144,6 +172,20 @@ def figure_of(estimate: Estimate, unit: str = "") -> ReportFigure:
         name=estimate.metric, value=value, low=_finite(estimate.low), high=_finite(estimate.high),
         rows=estimate.rows, unit=unit, method=estimate.method, why=why,
     )  # fmt: skip
+
+
+def crossed_figure(figures: Sequence[ReportFigure]) -> ReportFigure:
+    """Return one figure from that of one kind of blocks, or of two kinds and of their cells."""
+    first = figures[0]
+    if len(figures) == 1 or first.value is None:
+        return first
+    bounds = [(f.low, f.high) for f in figures if f.low is not None and f.high is not None]
+    if len(bounds) < len(figures):  # too few blocks of one kind to know: no interval at all
+        return msgspec.structs.replace(first, low=None, high=None)
+    low, high = crossed_bounds(first.value, [(float(a), float(b)) for a, b in bounds])
+    if first.name in SHARES:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return msgspec.structs.replace(first, low=low, high=high, method="crossed blocks")
 
 
 def read_report(record: Record, artifact: Artifact | str) -> Report:

@@ -16,8 +16,8 @@ from tidemill.core.times import parse_window
 from tidemill.kernels.comparison import ComparisonPlan, PairedRows, paired_comparison
 from tidemill.kernels.task_metrics import label_codes
 from tidemill.lineage.refs import resolve
+from tidemill.practices.monitoring.judged_rows import day_codes
 from tidemill.practices.monitoring.outputs import output_array, output_names
-from tidemill.practices.monitoring.quality import day_codes
 from tidemill.practices.training.compared_rows import answers_of, window_rows
 from tidemill.practices.training.comparison import learned_until
 from tidemill.practices.versioning.registry import load_model

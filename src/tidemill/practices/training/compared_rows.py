@@ -14,9 +14,9 @@ from tidemill.core.ref import Version
 from tidemill.kernels.task_metrics import label_codes
 from tidemill.lineage.refs import ref_name, versions
 from tidemill.lineage.writing import newest_version
+from tidemill.practices.monitoring.judged_rows import day_codes
 from tidemill.practices.monitoring.labels import labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_array, output_names
-from tidemill.practices.monitoring.quality import day_codes
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.monitoring.seals import known_seals, scan_seals, seals_within
 from tidemill.practices.training.contest import ContestRows
