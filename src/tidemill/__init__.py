@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from tidemill.practices.features.training_set import training_set as training_set
     from tidemill.practices.monitoring.business import business_figure as business_figure
     from tidemill.practices.monitoring.evaluation import evaluate as evaluate
+    from tidemill.practices.monitoring.own_losses import loss as loss
     from tidemill.practices.monitoring.own_metrics import metric as metric
     from tidemill.practices.monitoring.splitting import split as split
     from tidemill.practices.pipelines.candidate import candidate as candidate

@@ -11,16 +11,20 @@ import polars as pl
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.ref import Version
+from tidemill.kernels.crossed_blocks import dealt_blocks
 from tidemill.kernels.task_metrics import label_codes
 from tidemill.lineage.refs import ref_name, versions
 from tidemill.lineage.writing import newest_version
 from tidemill.practices.monitoring.judged_rows import day_codes
+from tidemill.practices.monitoring.judging import Judging, judging_of
 from tidemill.practices.monitoring.labels import labels_known, with_labels
 from tidemill.practices.monitoring.outputs import output_array, output_names
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.monitoring.seals import known_seals, scan_seals, seals_within
 from tidemill.practices.training.contest import ContestRows
 from tidemill.practices.versioning.evidence import evidence_of
+from tidemill.practices.versioning.model import Model
+from tidemill.practices.versioning.registry import load_model
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from tidemill.core.digest import ArtifactId
     from tidemill.core.times import Window
     from tidemill.lineage.record import Record
-    from tidemill.practices.versioning.model import Model
 
 
 class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,44 +76,107 @@ def window_rows(
     return WindowRows(frame=frame, sources=(*sealed, *labels))
 
 
-def contest_rows(
-    rows: WindowRows, challenger: Model, champion: Model, *,
-    champion_id: ArtifactId, slices: tuple[str, ...], window: Window,
-) -> ContestRows:  # fmt: skip
+class Contested(msgspec.Struct, frozen=True, kw_only=True):
+    """Two versions of a model, loaded, and how the challenger's evaluation was judged."""
+
+    ours: Version
+    theirs: Version
+    challenger: Model
+    champion: Model
+    judging: Judging
+    slices: tuple[str, ...] = ()
+
+    def require_one_task(self) -> None:
+        """Raise InvalidInputError where the two do not answer the same question."""
+        ours, theirs = self.challenger.task, self.champion.task
+        if (ours.kind, ours.label, ours.classes) != (theirs.kind, theirs.label, theirs.classes):
+            raise InvalidInputError(
+                f"the challenger predicts {ours.label} ({ours.kind}), the champion {theirs.label} "
+                f"({theirs.kind})",
+                fix="compare models of one task",
+            )
+
+
+def contested(record: Record, ours: Version, theirs: Version) -> Contested:
+    """Return two versions as they are compared. Raises NotFoundError: a file is gone."""
+    challenger = load_model(record, str(ours))
+    identity = evidence_of(record, ours).report
+    report = None if identity is None else read_report(record, identity)
+    return Contested(
+        ours=ours, theirs=theirs, challenger=challenger,
+        champion=load_model(record, str(theirs)),
+        judging=judging_of(record, challenger.task, report, ours),
+        slices=tuple(dict.fromkeys(part.column for part in report.slices)) if report else (),
+    )  # fmt: skip
+
+
+def contest_rows(rows: WindowRows, pair: Contested, window: Window) -> ContestRows:
     """Return both models' answers on exactly these rows, from the features as they were logged.
 
     Raises:
         InvalidInputError: the two do not answer the same question, or one needs an input that was
             not logged; names it.
     """
-    ours, theirs = challenger.task, champion.task
-    if (ours.kind, ours.label, ours.classes) != (theirs.kind, theirs.label, theirs.classes):
-        raise InvalidInputError(
-            f"the challenger predicts {ours.label} ({ours.kind}), the champion {theirs.label} "
-            f"({theirs.kind})",
-            fix="compare models of one task",
-        )
+    pair.require_one_task()
     frame = rows.frame
+    logged = _logged(pair.champion, frame, pair.theirs.artifact)
+    return answered_rows(
+        pair, frame, window=str(window), days=day_codes(frame, "at"), logged=logged
+    )
+
+
+def answered_rows(
+    pair: Contested,
+    frame: pl.DataFrame,
+    *,
+    window: str,
+    days: NDArray[np.int64],
+    logged: NDArray[np.float64] | None = None,
+) -> ContestRows:
+    """Return both models' answers on rows, weighted and grouped as the challenger's evaluation was.
+
+    Args:
+        pair: the two models.
+        frame: rows with their inputs, the labels as `label`, and columns of weight and group.
+        window: what errors call these rows.
+        days: what moves together, one code a row.
+        logged: what the champion answered when it served.
+    """
+    judging, task = pair.judging, pair.challenger.task
+    weight = judging.weight if judging.weight in frame.columns else ""
+    group = judging.group if judging.group in frame.columns else ""
+    weighed = _weights(frame, weight) if weight else None
+    told = [f"weighted by {weight}"] if weight else []
+    told += [f"rows of one {group} hang together"] if group else []
+    told += [f"{name} is not in these rows" for name in (judging.weight, judging.group)
+             if name and name not in frame.columns]  # fmt: skip
     return ContestRows(
-        labels=label_codes(ours, frame["label"].to_list(), window=str(window)),
-        champion=answers_of(champion, frame, "champion"),
-        challenger=answers_of(challenger, frame, "challenger"),
-        days=day_codes(frame, "at"), logged=_logged(champion, frame, champion_id),
+        labels=label_codes(task, frame["label"].to_list(), window=window),
+        champion=answers_of(pair.champion, frame, "champion"),
+        challenger=answers_of(pair.challenger, frame, "challenger"),
+        days=days, logged=logged, weights=weighed,
+        groups=dealt_blocks(_levels(frame, group).rank("dense").to_numpy()) if group else None,
+        frame=frame, judging=judging, basis="; ".join((*told, *judging.notes)), window=window,
         slices={
-            name: frame[name].cast(pl.String).fill_null("(missing)").to_numpy().astype(np.str_)
-            for name in slices
+            name: _levels(frame, name).to_numpy().astype(np.str_)
+            for name in pair.slices
             if name in frame.columns
         },
-        window=str(window),
     )  # fmt: skip
 
 
-def slice_columns(record: Record, version: Version) -> tuple[str, ...]:
-    """Return the columns that the evaluation of a version was sliced by."""
-    report = evidence_of(record, version).report
-    if report is None:
-        return ()
-    return tuple(dict.fromkeys(part.column for part in read_report(record, report).slices))
+def _levels(frame: pl.DataFrame, name: str) -> pl.Series:
+    return frame[name].cast(pl.String).fill_null("(missing)")
+
+
+def _weights(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    given = frame[name]
+    if not given.dtype.is_numeric() or given.null_count():
+        raise InvalidInputError(
+            f"the weight {name} is {given.dtype} and missing in {given.null_count():,} rows",
+            fix=f"give every row a number as {name}",
+        )
+    return given.cast(pl.Float64).to_numpy()
 
 
 def _predictions(record: Record, deployment: str) -> list[Version]:
@@ -127,8 +193,9 @@ def answers_of(model: Model, frame: pl.DataFrame, who: str) -> NDArray[np.float6
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InvalidInputError(
-            f"the {who} needs {', '.join(missing)}, which the deployment did not log",
-            fix="deploy a model that takes these columns first; they are logged from then on",
+            f"the {who} needs {', '.join(missing)}, which these rows do not have",
+            fix="bring rows that have them; of a deployment, deploy a model that takes these "
+            "columns first: they are logged from then on",
         )
     outputs = model.predict(frame.select(names))
     return output_array(model.task, outputs)
@@ -148,4 +215,4 @@ def _logged(model: Model, frame: pl.DataFrame, champion: ArtifactId) -> NDArray[
         else nothing
         for name in output_names(model.task, outputs)
     ]
-    return np.column_stack(columns) if model.task.kind == "multiclass" else columns[0]
+    return np.column_stack(columns) if model.task.has_class_columns else columns[0]

@@ -24,10 +24,9 @@ from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import resolve
 from tidemill.practices.integration.verdicts import Judged, Question, ask, read_verdict
 from tidemill.practices.monitoring.windows import collect_if_over
-from tidemill.practices.training.compared_rows import contest_rows, slice_columns, window_rows
+from tidemill.practices.training.compared_rows import contest_rows, contested, window_rows
 from tidemill.practices.training.contest import hold_contest, spent_alpha
 from tidemill.practices.versioning.evidence import DEPTH
-from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.unpassed import GATES
 
 if TYPE_CHECKING:
@@ -103,8 +102,8 @@ def compare(
         _require_unseen(record, theirs, span)
     served = deployment or theirs.ref.name
     collect_if_over(record, served, span, moment)
-    model = load_model(record, str(ours))
-    rows = window_rows(record, served, span, model.signature.row_key, moment)
+    pair = contested(record, ours, theirs)
+    rows = window_rows(record, served, span, pair.challenger.signature.row_key, moment)
     gates = _gates(record, ours)
     look = _next_look(record, served, span)
     question = Question(
@@ -118,11 +117,8 @@ def compare(
         if not may_look:
             return (gates,)
         record.tell.progress(f"comparing {ours} with {theirs} on {rows.frame.height:,} rows")
-        paired = contest_rows(
-            rows, model, load_model(record, str(theirs)), champion_id=theirs.artifact,
-            slices=slice_columns(record, ours), window=span,
-        )  # fmt: skip
-        return (*hold_contest(model.task, paired, look=look).findings, gates)
+        paired = contest_rows(rows, pair, span)
+        return (*hold_contest(pair.challenger.task, paired, look=look).findings, gates)
 
     counted = _count_look(f"{_looks(record, served, span)}{look}") if may_look else None
     gate = ask(record, question, judge, at=moment, attach=counted)

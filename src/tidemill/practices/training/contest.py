@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tidemill.core.check import Finding, State
@@ -20,7 +21,11 @@ from tidemill.kernels.comparison import (
     paired_comparison,
     rows_needed,
 )
+from tidemill.kernels.crossed_blocks import blockings
 from tidemill.kernels.task_metrics import task_loss, task_row_losses
+from tidemill.practices.monitoring.judged_rows import answered_frame
+from tidemill.practices.monitoring.judging import Judging
+from tidemill.practices.training.own_comparison import own_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,15 +43,22 @@ class ContestRows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of a window with both models' answers.
 
     `labels` as codes (rows,), outputs (rows,) or (rows, classes), `days` what moves together,
-    `slices` levels as text by column, `logged` what the champion answered when it was asked, of the
-    outputs' shape, NaN where another model did.
+    `groups` what does besides, `weights` for how much each counts, `slices` levels as text by
+    column, `logged` what the champion answered when it was asked, of the outputs' shape, NaN where
+    another model did; None: nothing was served. `frame` is what functions of one's own get beside
+    the answers, `judging` which these are; `basis` says how rows count.
     """
 
     labels: NDArray[np.float64]
     champion: NDArray[np.float64]
     challenger: NDArray[np.float64]
     days: NDArray[np.int64]
-    logged: NDArray[np.float64]
+    logged: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
+    frame: pl.DataFrame | None = None
+    judging: Judging = Judging()
+    basis: str = ""
     slices: Mapping[str, NDArray[np.str_]] = {}
     window: str = "this window"
 
@@ -72,41 +84,73 @@ def spent_alpha(look: int, alpha: float = ALPHA) -> float:
 def hold_contest(task: Task, rows: ContestRows, *, look: int = 1) -> Contest:
     """Return whether the challenger is better on these rows, at the alpha of this look.
 
-    The task's primary metric decides where rows can be paired on it, else its loss; slices must
-    not be worse beyond doubt (alpha shared among them).
+    The task's metric decides: one of one's own is drawn itself; else a loss of one's own, where
+    there is one; else our metric, where rows can be paired on it; else the loss of the task. Slices
+    must not be worse beyond doubt (alpha shared among them).
 
     Raises:
         TooFewRowsError, OneClassError, NotFiniteError: the rows do not tell.
+        InvalidInputError: a function of one's own fails.
     """
     metric = task.metric if task.metric in COMPARABLE_METRICS else "mean_loss"
     plan = ComparisonPlan(metric=metric, alpha=spent_alpha(look), threshold=task.threshold)
     found = _compared(task, rows, plan)
     findings = (
-        _decides(found, look),
+        _decides(found, look, rows.basis),
+        *_stands_in(task, found),
         *_logged(rows),
         *_slices(task, rows, plan),
     )
     return Contest(comparison=found, findings=findings)
 
 
+def _stands_in(task: Task, found: PairedComparison) -> Iterator[Finding]:
+    """Say so where the metric that the task names could not decide."""
+    if found.metric == task.metric or task.metric in COMPARABLE_METRICS:
+        return
+    yield Finding(
+        rule="metric", state="warn", bound=task.metric,
+        what=f"nothing here tells {task.metric}, so {found.metric} decides",
+        fix=f"declare {task.metric} with @tm.metric, and evaluate(metrics={task.metric})",
+    )  # fmt: skip
+
+
 def _compared(task: Task, rows: ContestRows, plan: ComparisonPlan) -> PairedComparison:
-    champion, challenger = rows.champion, rows.challenger
-    if plan.metric == "mean_loss":  # losses of one's own: the two scores are each row's loss
+    champion, challenger, judging = rows.champion, rows.challenger, rows.judging
+    own = next((one for one in judging.metrics if one.name == task.metric), None)
+    if own is not None:
+        answers = _answered(task, rows, champion), _answered(task, rows, challenger)
+        return own_comparison(own, answers, blockings(rows.days, rows.groups), plan)
+    loss = judging.loss
+    if loss is not None:
+        plan = msgspec.structs.replace(plan, metric="mean_loss")
+        champion, challenger = (
+            loss.values(_answered(task, rows, outputs)) for outputs in (champion, challenger)
+        )
+    elif plan.metric == "mean_loss" or task.loss:
+        plan = msgspec.structs.replace(plan, metric="mean_loss")
         champion = task_row_losses(task, rows.labels, champion, window=rows.window)
         challenger = task_row_losses(task, rows.labels, challenger, window=rows.window)
     paired = PairedRows(
         labels=rows.labels, champion=champion, challenger=challenger, blocks=rows.days,
-        window=rows.window,
+        groups=rows.groups, weights=rows.weights, window=rows.window,
     )  # fmt: skip
     found = paired_comparison(paired, plan)
     if plan.metric == "mean_loss":
-        return msgspec.structs.replace(found, metric=task_loss(task))
+        return msgspec.structs.replace(found, metric=loss.name if loss else task_loss(task))
     return found
 
 
-def _decides(found: PairedComparison, look: int) -> Finding:
+def _answered(task: Task, rows: ContestRows, outputs: NDArray[np.float64]) -> pl.DataFrame:
+    frame = pl.DataFrame() if rows.frame is None else rows.frame
+    return answered_frame(task, frame, rows.labels, outputs, rows.weights)
+
+
+def _decides(found: PairedComparison, look: int, basis: str) -> Finding:
     states: Mapping[str, State] = {"better": "pass", "too_few_blocks": "not_run"}
     told = f"{found.metric} {found.challenger:z.4g} against {found.champion:z.4g}: {found.why}"
+    if basis:
+        told += f"; {basis}"
     if look > 1:
         told += f"; look {look} at this window, so alpha is {found.alpha:.3g}"
     fix = ""
@@ -124,6 +168,8 @@ def _decides(found: PairedComparison, look: int) -> Finding:
 
 def _logged(rows: ContestRows) -> Iterator[Finding]:
     """The champion, asked again, must answer as it did: else features or files have changed."""
+    if rows.logged is None:
+        return
     logged = rows.logged.reshape(len(rows.labels), -1)
     own = np.isfinite(logged).all(axis=1)
     if not own.any():
@@ -202,7 +248,14 @@ def _levels(column: NDArray[np.str_]) -> Iterator[tuple[str, NDArray[np.bool_]]]
 
 
 def _part(rows: ContestRows, mask: NDArray[np.bool_]) -> ContestRows:
-    return ContestRows(
-        labels=rows.labels[mask], champion=rows.champion[mask], challenger=rows.challenger[mask],
-        days=rows.days[mask], logged=rows.logged[mask], window=rows.window,
+    picked = {
+        name: None if column is None else column[mask]
+        for name, column in (
+            ("logged", rows.logged), ("groups", rows.groups), ("weights", rows.weights),
+        )
+    }  # fmt: skip
+    return msgspec.structs.replace(
+        rows, labels=rows.labels[mask], champion=rows.champion[mask], days=rows.days[mask],
+        challenger=rows.challenger[mask], slices={},
+        frame=None if rows.frame is None else rows.frame.filter(pl.Series(mask)), **picked,
     )  # fmt: skip
