@@ -56,9 +56,11 @@ def test_tables_that_a_practice_reads_itself_are_left_to_it() -> None:
         ("serving.log", "zz", "fast or durable"),
         ("serving.max_rows", 0, "a whole number of rows, 1 to 1,000,000"),
         ("serving.threads", 1.5, "a whole number of threads"),
-        ("serving.host", "a b", "a host name or an IP address"),
-        ("serving.host", "127.0.0.300", "a host name or an IP address"),
-        ("serving.host", "", "a host name or an IP address"),
+        ("serving.host", "a b", "an address of this machine alone"),
+        ("serving.host", "127.0.0.300", "an address of this machine alone"),
+        ("serving.host", "0.0.0.0", "an address of this machine alone: 127"),
+        ("serving.host", "example.org", "an address of this machine alone"),
+        ("serving.host", "", "an address of this machine alone"),
         ("run.workers", 0, "a whole number of steps, 1 to 1,024"),
         ("run.workers", True, "a whole number"),
         ("run.workers", "2", "a whole number"),
@@ -158,3 +160,12 @@ def test_whatever_is_given_is_taken_as_its_type_or_refused(name, value) -> None:
         return
     assert type(found) is type(KNOWN[name].default)
     assert found == value
+
+
+def test_gates_have_no_variables_and_that_is_said() -> None:
+    with pytest.raises(InvalidInputError) as told:
+        resolve_settings({}, {"TIDEMILL_GATES_MIN_AUC": "0.7"})
+    assert "[gates] of tidemill.toml has no environment variables" in told.value.what
+    assert "set min_auc under [gates] in tidemill.toml, and unset TIDEMILL_GATES_MIN_AUC" in (
+        told.value.fix
+    )

@@ -47,7 +47,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in {"pass", "warn"}
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.state}\n{findings_table(self.findings)}"
+        told = tuple(f for f in self.findings if f.state != "pass" or f.measured is not None)
+        held = len(self.findings) - len(told)
+        other = " other" if told else ""
+        counts = f"{held}{other} rule{' holds' if held == 1 else 's hold'}"
+        lines = [f"{self.check}: {self.state}", *([counts] if held else [])]
+        return "\n".join([*lines, *([findings_table(told)] if told else [])])
 
     __repr__ = __str__
 
@@ -63,6 +68,8 @@ def worst(findings: tuple[Finding, ...]) -> State:
 
 
 def findings_table(findings: tuple[Finding, ...]) -> str:
-    """Return findings as people read them, one a line."""
+    """Return findings as people read them, one a line, and below what mends those that fail."""
     rows = [[f.rule, f.state, f.rows_failed, f.bound or "-", f.what] for f in findings]
-    return table(["rule", "state", "rows failed", "bound", "what"], rows)
+    shown = table(["rule", "state", "rows failed", "bound", "what"], rows)
+    fixes = [f"fix {f.rule}: {f.fix}" for f in findings if f.fix and f.state != "pass"]
+    return "\n".join([shown, *fixes])

@@ -23,7 +23,6 @@ _PATTERNS: dict[Form, tuple[str, str]] = {
     "modules": (r"\s*[^\W\d][\w.]*\s*(?:,\s*[^\W\d][\w.]*\s*)*", "names of modules, by comma"),
     "path": (r"[^\x00-\x1f]+", "a path, from the project's folder"),
 }
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class Takes(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +49,7 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
         if self.form in _PATTERNS:
             return _PATTERNS[self.form][1]
         if self.form == "address":
-            return "a host name or an IP address"
+            return "an address of this machine alone: 127.0.0.1, ::1 or localhost"
         if self.form == "span":
             return f"a length of time like 15m, {_span(self.least)} to {_span(self.most)}"
         kind = "a whole number" if self.form == "whole" else "a number"
@@ -111,11 +110,11 @@ def _is_span(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
+    """Return whether only this machine can reach an address: nothing yet asks who is calling."""
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text).is_loopback
     except ValueError:
-        return _HOST.fullmatch(text) is not None and not re.fullmatch(r"[\d.]+", text)
-    return True
+        return text == "localhost"
 
 
 def _number(number: float | None) -> str:

@@ -233,6 +233,12 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     for name in sorted(environment):
         if not name.startswith(_PREFIX) or name in known or _OF_KUBERNETES.fullmatch(name):
             continue
+        section, _, key = name.removeprefix(_PREFIX).lower().partition("_")
+        if section in TABLES:
+            raise InvalidInputError(
+                f"{name} is set, but [{section}] of tidemill.toml has no environment variables",
+                fix=f"set {key or 'it'} under [{section}] in tidemill.toml, and unset {name}",
+            )
         near = [one for one in known if one.startswith(name.rpartition("_")[0] + "_")]
         raise InvalidInputError(
             f"the environment variable {name} is none that tidemill knows",

@@ -68,15 +68,9 @@ def judge_move(
             f"{', '.join(policy.actors)}",
             fix=f"ask one of them, or tidemill policy set {name} {alias} --actor {record.actor}",
         )
-    states = verdict_states(record, version.artifact, verdicts)
+    newest = _newest_verdicts(record, version.artifact, verdicts)
     for check in policy.verdicts:
-        state = states.get(check, "not_run")
-        if state not in {"pass", "warn"}:
-            raise NotAllowedError(
-                f"{name}@{version.number} may not become @{alias}: its check {check!r} says "
-                f"{str(state).replace('_', ' ')}",
-                fix=f"tidemill check {name}@{version.number}",
-            )
+        _require_pass(record, version, alias, check, newest.get(check))
     given = _approvals(record, version, alias)
     if len(given) < policy.approvals:
         raise NotAllowedError(
@@ -95,6 +89,13 @@ def verdict_states(
     A verdict whose summary names its `subject` speaks of that one alone: a comparison uses two
     models and judges the challenger.
     """
+    found = _newest_verdicts(record, artifact, also)
+    return {check: verdict.summary.get("state") for check, verdict in found.items()}
+
+
+def _newest_verdicts(
+    record: Record, artifact: ArtifactId, also: Sequence[ArtifactId]
+) -> dict[str, Artifact]:
     edges = record.ports.ledger.edges([artifact], "down", 2)
     judging = {edge.run for edge in edges if edge.role == "used" and edge.artifact == artifact}
     made = sorted(
@@ -103,15 +104,37 @@ def verdict_states(
     found_by_edge = [identity for _, identity in made]
     ordered = [*found_by_edge, *also]
     known = find_artifacts(record, ordered) if ordered else {}
-    states: dict[str, Scalar] = {}
+    newest: dict[str, Artifact] = {}
     for identity in ordered:
         found = known.get(identity)
         if found is None or found.kind != VERDICT:
             continue
         is_tied = identity in found_by_edge
         if _speaks_of(record, found, artifact, is_tied=is_tied):
-            states[str(found.summary.get("check", ""))] = found.summary.get("state")
-    return states
+            newest[str(found.summary.get("check", ""))] = found
+    return newest
+
+
+def _require_pass(
+    record: Record, version: Version, alias: str, check: str, verdict: Artifact | None
+) -> None:
+    """Refuse a version whose check has not passed; names the rule that stands in the way."""
+    state = verdict.summary.get("state", "not_run") if verdict else "not_run"
+    if state in {"pass", "warn"}:
+        return
+    name = f"{version.ref.kind}:{version.ref.name}@{version.number}"
+    why, mend = "; it has not been asked yet", ""
+    if verdict is not None:
+        findings = read_value(record, verdict, Verdict).findings
+        broken = [one for one in findings if one.state not in {"pass", "warn"}]
+        why = "".join(f"; {one.rule}: {one.what.partition(chr(10))[0]}" for one in broken[:1])
+        why += f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        mend = broken[0].fix if broken else ""
+    raise NotAllowedError(
+        f"{name} may not become @{alias}: its check {check!r} says "
+        f"{str(state).replace('_', ' ')}{why}",
+        fix=f"{mend}; then tidemill check {name}" if mend else f"tidemill check {name}",
+    )
 
 
 def _speaks_of(record: Record, verdict: Artifact, artifact: ArtifactId, *, is_tied: bool) -> bool:

@@ -1,9 +1,13 @@
 """A version whose checks fail can be promoted where no policy forbids it, but never in silence."""
 
+import pytest
+
 from tidemill.core.check import Finding, Verdict
+from tidemill.core.errors import NotAllowedError
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.writing import opened
+from tidemill.practices.governance.operations import set_policy
 from tidemill.practices.versioning.operations import promote
 
 
@@ -31,3 +35,28 @@ def test_a_promotion_of_a_model_that_no_gate_has_judged_says_so(record) -> None:
     moved = promote(record, "model:churn@1", "champion", because="the first")
     assert moved.failing == ("gates (never ran)",)
     assert "tidemill check model:churn@1" in str(moved)
+
+
+def test_a_refused_promotion_names_the_rule_that_stands_in_the_way_and_its_fix(record) -> None:
+    with opened(record, kind="registration", name="churn") as run:
+        model = run.made(put_value(record, "model", {"a": 1}))
+        run.version(ref_name(record, "model", "churn"), model)
+    set_policy(record, "model:churn", "champion", verdict=("gates",), because="no ungated model")
+    with pytest.raises(NotAllowedError, match="not been asked yet"):
+        promote(record, "model:churn@1", "champion", because="the first")
+    findings = (
+        Finding(rule="code.imports", state="pass", what="2 modules"),
+        Finding(
+            rule="code.tests", state="not_run", what="the project has no tests", fix="write one"
+        ),
+    )
+    verdict = Verdict(
+        check="gates", subjects=(model.id,), state="not_run", findings=findings, at=record.now()
+    )
+    summary = {"check": "gates", "state": "not_run", "subject": model.id}
+    with opened(record, kind="check", name="gates") as run:
+        run.used(model.id)
+        run.made(put_value(record, "verdict", verdict, summary=summary))
+    with pytest.raises(NotAllowedError, match=r"code\.tests: the project has no tests") as told:
+        promote(record, "model:churn@1", "champion", because="the first")
+    assert told.value.fix == "write one; then tidemill check model:churn@1"

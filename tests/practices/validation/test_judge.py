@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 
 from tidemill.practices.validation.contract import Contract, column, rule, spec_of
+from tidemill.practices.validation.findings import quarantine_finding
 from tidemill.practices.validation.judge import Judge
 from tidemill.practices.validation.profile import Profiler
 from tidemill.practices.validation.seen_keys import SeenKeys
+from tidemill.practices.validation.spec import ContractSpec
 
 
 class Rows(Contract):
@@ -151,3 +153,16 @@ def test_keys_in_millions_stay_in_files_and_are_gone_at_the_end() -> None:
     folder = seen._folder.name
     seen.close()
     assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "bad", "share", "state"),
+    [(4, 1, 0.01, "pass"), (4, 2, 0.01, "fail"), (1, 1, 0.01, "fail"), (4, 1, 0.0, "fail"),
+     (1000, 10, 0.01, "pass"), (1000, 11, 0.01, "fail")],
+)  # fmt: skip
+def test_one_row_of_few_may_be_put_aside_and_the_bound_is_named(rows, bad, share, state) -> None:
+    judge = Judge(ContractSpec(name="X", data="x", columns=(), max_quarantined_share=share))
+    judge.rows, judge.rows_failed = rows, bad
+    finding = quarantine_finding(judge)
+    assert finding.state == state
+    assert f"max_quarantined_share = {share:g}" in finding.what

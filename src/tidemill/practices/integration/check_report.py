@@ -51,7 +51,9 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
 def _told(findings: Sequence[Finding]) -> list[str]:
     """Return what is worth reading: a rule that only holds is counted, a figure is shown."""
     shown = [f for f in findings if f.state != "pass" or f.measured is not None]
-    lines = [f"{len(findings) - len(shown)} rules hold"] if len(shown) < len(findings) else []
+    held = len(findings) - len(shown)
+    other = " other" if shown else ""
+    lines = [f"{held}{other} rule{' holds' if held == 1 else 's hold'}"] if held else []
     if shown:
         rows = [[f.rule, f.state.replace("_", " "), f.bound, _first(f)] for f in shown]
         lines += table(["rule", "", "bound", "what"], rows).split("\n")

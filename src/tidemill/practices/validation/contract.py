@@ -108,7 +108,8 @@ class Contract:
     """How old the newest `fresh_column` may be at the effective time, like `2d`."""
     fresh_column: ClassVar[str] = ""
     max_quarantined_share: ClassVar[float] = 0.01
-    """Most rows of a source that may be put aside; more of them, and the source is refused."""
+    """Largest share of a source's rows that may be put aside, 1 % unless you say otherwise; more,
+    and the source is refused. A single row always may, except where it is 0."""
     extra: ClassVar[str] = "keep"
     """`keep` or `forbid` columns that are not declared."""
     contract_spec: ClassVar[ContractSpec]

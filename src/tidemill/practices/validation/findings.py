@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.check import Finding
+from tidemill.core.text import counted
 from tidemill.core.times import parse_span
 
 if TYPE_CHECKING:
@@ -24,18 +25,29 @@ def row_findings(judge: Judge, *, broken: State) -> Iterator[Finding]:
         yield Finding(
             rule=count.name, state=broken if count.rows_failed else "pass", what=_what(count),
             rows_checked=judge.rows, rows_failed=count.rows_failed,
+            fix=f"correct these rows, or the rule {count.name} in the contract"
+            if count.rows_failed else "",
         )  # fmt: skip
 
 
 def quarantine_finding(judge: Judge) -> Finding:
-    """Return whether few enough rows were put aside."""
+    """Return whether few enough rows were put aside.
+
+    One row may always be, unless the bound is 0 or no row is left: the share of a single row of a
+    few is large and says nothing.
+    """
     limit = judge.spec.max_quarantined_share
+    most = max(int(limit * judge.rows), 1) if limit else 0
     share = judge.rows_failed / judge.rows if judge.rows else 0.0
+    is_left = judge.rows_failed < judge.rows or not judge.rows_failed
+    is_few = judge.rows_failed <= most and is_left
     return Finding(
-        rule=QUARANTINED, state="pass" if share <= limit else "fail",
-        what=f"{judge.rows_failed:,} of {judge.rows:,} rows put aside", measured=share,
-        bound=f"<= {limit:.4g}", rows_checked=judge.rows, rows_failed=judge.rows_failed,
-        fix="correct the rows, or raise max_quarantined_share of the contract",
+        rule=QUARANTINED, state="pass" if share <= limit or is_few else "fail",
+        what=f"{judge.rows_failed:,} of {counted(judge.rows, 'row')} put aside ({share:.2%}); "
+        f"max_quarantined_share = {limit:.4g} lets {most:,} be",
+        measured=share, bound=f"<= {limit:.4g}", rows_checked=judge.rows,
+        rows_failed=judge.rows_failed,
+        fix=f"correct the rows, or raise max_quarantined_share = {limit:.4g} of the contract",
     )  # fmt: skip
 
 
