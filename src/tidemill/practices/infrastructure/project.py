@@ -29,6 +29,12 @@ _RUNS_US = re.compile(
     re.MULTILINE,
 )
 """The top level of a script: it does something, so importing it for what it declares would too."""
+_EXTRAS = {
+    "lightgbm": "lightgbm", "xgboost": "xgboost", "catboost": "catboost", "onnxruntime": "onnx",
+    "sklearn": "sklearn", "skops": "sklearn", "pandas": "sklearn", "torch": "torch",
+    "safetensors": "torch", "duckdb": "sql", "optuna": "optuna",
+}  # fmt: skip
+"""The extra that brings a library, by the name that is imported."""
 _LOADED: dict[Path, tuple[ModuleType, ...]] = {}
 
 
@@ -226,5 +232,14 @@ def _import_failed(folder: Path, name: str, error: BaseException) -> InvalidInpu
     message = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n  fix:")[0]
     return InvalidInputError(
         f"{where} cannot be imported: {type(error).__name__}: {message}",
-        fix=getattr(error, "fix", "") or f"correct {where}; `python -c 'import {name}'` shows all",
+        fix=getattr(error, "fix", "")
+        or _installing(error)
+        or f"correct {where}; `python -c 'import {name}'` shows all",
     )
+
+
+def _installing(error: BaseException) -> str:
+    """Return the command that installs a library that is missing, where an extra brings it."""
+    missing = (getattr(error, "name", None) or "").partition(".")[0]
+    is_missing = isinstance(error, ModuleNotFoundError) and missing in _EXTRAS
+    return f"pip install 'tidemill[{_EXTRAS[missing]}]'" if is_missing else ""
