@@ -7,10 +7,10 @@ import pytest
 
 from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.core.task import Task
+from tidemill.practices.versioning.columns import matrix
 from tidemill.practices.versioning.model import Model
 from tidemill.practices.versioning.operations import add_model
 from tidemill.practices.versioning.registry import load_model, store_model
-from tidemill.practices.versioning.columns import matrix
 from tidemill.practices.versioning.signatures import infer_signature
 
 

@@ -10,8 +10,8 @@ from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.signature import Field, Signature
 from tidemill.practices.versioning import tables
-from tidemill.practices.versioning.data import ingest, scan_data
 from tidemill.practices.versioning.columns import matrix
+from tidemill.practices.versioning.data import ingest, scan_data
 from tidemill.practices.versioning.signatures import infer_signature
 from tidemill.practices.versioning.tables import scan_table, store_table
 
