@@ -11,6 +11,7 @@ from tidemill.core.facts import Noted
 from tidemill.core.operation import Kind
 from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.located import Located
 from tidemill.lineage.operations import (
     diff,
     hide,
@@ -22,7 +23,6 @@ from tidemill.lineage.operations import (
     why,
 )
 from tidemill.lineage.refs import move_alias, resolve
-from tidemill.lineage.targets import Located
 from tidemill.lineage.teams import Team, team_ref
 from tidemill.lineage.writing import opened
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from tidemill.core.digest import ArtifactId
     from tidemill.core.query import EdgeRow
     from tidemill.core.run import Run, RunId
+    from tidemill.lineage.located import Located
     from tidemill.lineage.record import Record
-    from tidemill.lineage.targets import Located, Target
+    from tidemill.lineage.targets import Target
 
 MOST_NODES = 400
 """More than this are not drawn; the answer says how many were left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +14,7 @@ from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Version
 from tidemill.core.run import Run
 from tidemill.lineage.artifacts import find_artifact
+from tidemill.lineage.located import Located, locate
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.suggestions import with_kind
 from tidemill.lineage.wording import ref_text, run_title, short_id
@@ -25,19 +26,6 @@ if TYPE_CHECKING:
 
 SHORTEST = 6
 """Fewest hex digits of a shortened id."""
-
-
-class Located(msgspec.Struct, frozen=True, kw_only=True):
-    """What `Kind.locate` returns: a thing that is no ref, such as one prediction.
-
-    `came_from` says what it was made of: (name, pointer), where a pointer is anything that can be
-    pointed at, such as `deployment:delay@3`, `run:ID` or an artifact's id.
-    """
-
-    title: str
-    lines: tuple[str, ...] = ()
-    came_from: tuple[tuple[str, str], ...] = ()
-    value: Any = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +55,7 @@ def find_target(record: Record, text: str) -> Target:
         return Target(title=str(artifact), kind=artifact.kind, artifact=artifact)
     kind = record.kinds.get(pointer.kind)
     if kind is not None and kind.locate is not None:
-        is_own = pointer.project == record.project
-        # a prediction that a caller told is named by what is watched and the caller's own key
-        name = pointer.name if is_own else f"{pointer.project}/{pointer.name}"
-        located: Located = kind.locate(record, name)
+        located = locate(record, kind, pointer)
         return Target(title=located.title, kind=pointer.kind, located=located)
     if pointer.kind in BY_ID:
         raise NotFoundError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from tidemill.core.facts import Noted
 from tidemill.core.pointer import parse_pointer
 from tidemill.lineage.owners import OWNER, owner_of
 from tidemill.lineage.teams import PREFIX, find_team, is_among
+from tidemill.lineage.wording import ref_text
 from tidemill.lineage.writing import find_ref, opened
 from tidemill.practices.collaboration.roles import role_of
 
@@ -44,19 +46,21 @@ def hand_over(
         NotAllowedError: the actor neither owns it nor is a maintainer.
     """
     ref = parse_pointer(pointer, project=record.project).ref
+    name = ref_text(ref, record.project)
+    there = dataclasses.replace(record, project=ref.project)  # roles and teams are a project's
     if find_ref(record, ref) is None:
-        raise NotFoundError(f"there is no {ref.kind}:{ref.name}", fix=f"tidemill list {ref.kind}")
-    if owner.startswith(PREFIX) and find_team(record, owner) is None:
+        raise NotFoundError(f"there is no {name}", fix=f"tidemill list {ref.kind}")
+    if owner.startswith(PREFIX) and find_team(there, owner) is None:
         raise NotFoundError(
             f"there is no {owner}", fix=f"tidemill team add {owner.removeprefix(PREFIX)} MEMBER..."
         )
     before = owner_of(record, ref)
-    is_own = is_among(record, record.actor, (before,))
-    if not is_own and role_of(record, record.actor) != "maintainer":
+    is_own = is_among(there, record.actor, (before,))
+    if not is_own and role_of(there, record.actor) != "maintainer":
         raise NotAllowedError(
-            f"{ref.kind}:{ref.name} belongs to {before}; {record.actor} may not give it away",
+            f"{name} belongs to {before}; {record.actor} may not give it away",
             fix=f"ask {before}, or a maintainer",
         )
     with opened(record, kind="handover", name=str(ref), at=at, because=because) as run:
         run.add(Noted(subject=str(ref), key=OWNER, text=owner, actor=record.actor, at=record.now()))
-    return Handover(ref=f"{ref.kind}:{ref.name}", owner=owner, before=before, because=because)
+    return Handover(ref=name, owner=owner, before=before, because=because)

@@ -8,7 +8,7 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.text import spell
 from tidemill.lineage.artifacts import read_value
 from tidemill.lineage.changes import Part, changes
-from tidemill.lineage.targets import Located
+from tidemill.lineage.located import Located
 from tidemill.practices.monitoring.agreement import feature_agreement
 from tidemill.practices.monitoring.deployments import WATCHED, ServedModel
 from tidemill.practices.monitoring.elsewhere import OUTSIDE, OutsideModel, add_predictions
