@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from tidemill.core.task import LOWER_IS_BETTER
+from tidemill.core.task import LOSSES, LOWER_IS_BETTER
 from tidemill.core.text import table
 from tidemill.core.times import parse_window
-from tidemill.kernels.comparison import ComparisonPlan, PairedRows, paired_comparison
-from tidemill.kernels.task_metrics import label_codes
 from tidemill.lineage.refs import resolve
 from tidemill.practices.monitoring.judged_rows import day_codes
 from tidemill.practices.monitoring.outputs import output_array, output_names
-from tidemill.practices.training.compared_rows import answers_of, window_rows
+from tidemill.practices.training.compared_rows import answered_rows, contested, window_rows
 from tidemill.practices.training.comparison import learned_until
+from tidemill.practices.training.contest import compared_rows, plan_of
 from tidemill.practices.versioning.registry import load_model
 
 if TYPE_CHECKING:
@@ -32,6 +31,10 @@ if TYPE_CHECKING:
     from tidemill.core.task import Task
     from tidemill.core.times import Window
     from tidemill.lineage.record import Record
+    from tidemill.practices.monitoring.judging import Judging
+
+
+_LOSSES = frozenset[str]().union(*LOSSES.values())
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +54,13 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     rows: int
     days: int
+    is_lower_better: bool = False
     note: str = ""
-    """Whether the version may have learned from these rows: then its figure is flattered."""
+    """How rows count, where not alike, and whether the version may have learned from these rows:
+    then its figure is flattered."""
 
     def __str__(self) -> str:
-        is_less_better = self.metric in LOWER_IS_BETTER
+        is_less_better = self.is_lower_better or self.metric in LOWER_IS_BETTER
         minus = "other minus served" if is_less_better else "served minus other"
         drawn = table(
             ["window", "what served", f"other: {self.model}", minus, "95 % interval"],
@@ -83,23 +88,25 @@ def backtest(record: Record, model: str, *, window: str, deployment: str, at: da
     span = parse_window(window)
     name = deployment or version.ref.name
     frame = window_rows(record, name, span, other.signature.row_key, at).frame
-    plan = ComparisonPlan(
-        metric=other.task.metric, alpha=0.05, threshold=other.task.threshold
-    )  # fmt: skip
-    found = paired_comparison(
-        PairedRows(
-            labels=label_codes(other.task, frame["label"].to_list(), window=str(span)),
-            champion=answers_of(other, frame, str(version)),
-            challenger=_served(other.task, frame, [f.name for f in other.signature.outputs]),
-            blocks=day_codes(frame, "at"), window=str(span),
-        ),
-        plan,
-    )  # fmt: skip
+    pair = contested(record, version, version)
+    rows = answered_rows(pair, frame, window=str(span), days=day_codes(frame, "at"))
+    outputs = [field.name for field in other.signature.outputs]
+    rows = msgspec.structs.replace(rows, challenger=_served(other.task, frame, outputs))
+    found = compared_rows(other.task, rows, plan_of(other.task, 0.05))
     return Backtest(
         model=str(version), window=str(span), metric=found.metric, served=found.challenger,
         other=found.champion, gain=found.gain, low=found.low, high=found.high, rows=found.rows,
-        days=found.blocks, note=_in_sample(record, version, span),
+        days=found.blocks, is_lower_better=_is_lower_better(found.metric, pair.judging),
+        note="; ".join(part for part in (rows.basis, _in_sample(record, version, span)) if part),
     )  # fmt: skip
+
+
+def _is_lower_better(metric: str, judging: Judging) -> bool:
+    own = next((one for one in judging.metrics if one.name == metric), None)
+    if own is not None:
+        return not own.higher_is_better
+    is_loss = judging.loss is not None and judging.loss.name == metric
+    return is_loss or metric in _LOSSES
 
 
 def _in_sample(record: Record, version: Version, window: Window) -> str:

@@ -104,8 +104,9 @@ def compare(
     collect_if_over(record, served, span, moment)
     pair = contested(record, ours, theirs)
     rows = window_rows(record, served, span, pair.challenger.signature.row_key, moment)
-    gates = _gates(record, ours)
-    look = _next_look(record, served, span)
+    gates = gates_finding(record, ours)
+    place = f"{served}:{span}"
+    look = looks_at(record, place) + 1
     question = Question(
         check=COMPARISON, subject=f"{ours} against {theirs}", confidence=1.0 - spent_alpha(look),
         judged=_judged(ours, theirs, rows), memo=(str(span), _content(rows), gates.state),
@@ -120,12 +121,13 @@ def compare(
         paired = contest_rows(rows, pair, span)
         return (*hold_contest(pair.challenger.task, paired, look=look).findings, gates)
 
-    counted = _count_look(f"{_looks(record, served, span)}{look}") if may_look else None
+    counted = count_look(record, place, look) if may_look else None
     gate = ask(record, question, judge, at=moment, attach=counted)
-    return _told(record, question, gate, span)
+    return told_comparison(record, question, gate, str(span))
 
 
-def _told(record: Record, question: Question, gate: Gate, window: Window) -> ModelComparison:
+def told_comparison(record: Record, question: Question, gate: Gate, window: str) -> ModelComparison:
+    """Return what a kept verdict says; `window` names the rows."""
     if gate.verdict is None or gate.run is None:
         message = "a comparison always keeps a verdict"
         raise RuntimeError(message)
@@ -134,7 +136,7 @@ def _told(record: Record, question: Question, gate: Gate, window: Window) -> Mod
     low, high = (better.interval if better else None) or (None, None)
     confidence = read_verdict(record, gate.verdict).confidence
     return ModelComparison(
-        challenger=challenger, champion=champion, window=str(window), state=gate.state,
+        challenger=challenger, champion=champion, window=window, state=gate.state,
         findings=gate.findings, verdict=gate.verdict, run=gate.run, confidence=confidence or 0.0,
         difference=better.measured if better else None, low=low, high=high,
         rows=(better.rows_checked if better else 0) or 0, is_unchanged=gate.is_unchanged,
@@ -156,7 +158,8 @@ def _content(rows: WindowRows) -> str:
     return str(digest_of(told.write_csv().encode()))
 
 
-def _gates(record: Record, version: Version) -> Finding:
+def gates_finding(record: Record, version: Version) -> Finding:
+    """Return what the gates of a version say."""
     state = verdict_states(record, version.artifact).get(GATES, "not_run")
     has_passed = state in {"pass", "warn"}
     return Finding(
@@ -166,16 +169,14 @@ def _gates(record: Record, version: Version) -> Finding:
     )  # fmt: skip
 
 
-def _looks(record: Record, deployment: str, window: Window) -> str:
-    return f"look:{record.project}/{deployment}:{window}:"
+def looks_at(record: Record, what: str) -> int:
+    """Return how often rows were looked at: those of a window, or of a data version."""
+    return len(record.ports.ledger.keys([f"look:{record.project}/{what}:"]))
 
 
-def _next_look(record: Record, deployment: str, window: Window) -> int:
-    return len(record.ports.ledger.keys([_looks(record, deployment, window)])) + 1
-
-
-def _count_look(key: str) -> Callable[[RunDraft], None]:
+def count_look(record: Record, what: str, look: int) -> Callable[[RunDraft], None]:
     """Return what ties a look to its run: two looks at once cannot be the same one."""
+    key = f"look:{record.project}/{what}:{look}"
 
     def count(run: RunDraft) -> None:
         run.add(Keyed(key=key, run=run.id))

@@ -92,9 +92,8 @@ def hold_contest(task: Task, rows: ContestRows, *, look: int = 1) -> Contest:
         TooFewRowsError, OneClassError, NotFiniteError: the rows do not tell.
         InvalidInputError: a function of one's own fails.
     """
-    metric = task.metric if task.metric in COMPARABLE_METRICS else "mean_loss"
-    plan = ComparisonPlan(metric=metric, alpha=spent_alpha(look), threshold=task.threshold)
-    found = _compared(task, rows, plan)
+    plan = plan_of(task, spent_alpha(look))
+    found = compared_rows(task, rows, plan)
     findings = (
         _decides(found, look, rows.basis),
         *_stands_in(task, found),
@@ -115,7 +114,14 @@ def _stands_in(task: Task, found: PairedComparison) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _compared(task: Task, rows: ContestRows, plan: ComparisonPlan) -> PairedComparison:
+def plan_of(task: Task, alpha: float) -> ComparisonPlan:
+    """Return what is fixed before the rows are seen."""
+    metric = task.metric if task.metric in COMPARABLE_METRICS else "mean_loss"
+    return ComparisonPlan(metric=metric, alpha=alpha, threshold=task.threshold)
+
+
+def compared_rows(task: Task, rows: ContestRows, plan: ComparisonPlan) -> PairedComparison:
+    """Return the paired comparison of both models' answers. Raises as `hold_contest`."""
     champion, challenger, judging = rows.champion, rows.challenger, rows.judging
     own = next((one for one in judging.metrics if one.name == task.metric), None)
     if own is not None:
@@ -207,7 +213,7 @@ def _slices(task: Task, rows: ContestRows, plan: ComparisonPlan) -> Iterator[Fin
     judged = 0
     for column, level, mask in parts:
         try:
-            found = _compared(task, _part(rows, mask), shared)
+            found = compared_rows(task, _part(rows, mask), shared)
         except InvalidInputError:  # one class only, too few rows: this slice does not tell
             continue
         judged += found.state != "too_few_blocks"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import InvalidInputError, UsageError
 from tidemill.core.facts import Batch, Noted
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.query import Order, Query, Where
@@ -60,13 +60,16 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def compare_models(
+def compare_models(  # noqa: PLR0913 - two models, and rows of either kind
     record: Record,
     challenger: str,
     champion: str,
     *,
-    window: str,
+    window: str = "",
     deployment: str = "",
+    data: str = "",
+    group: str = "",
+    weight: str = "",
     at: datetime | None = None,
 ) -> ModelComparison:
     """Say whether a challenger is better than a champion, with the error that is promised.
@@ -74,12 +77,30 @@ def compare_models(
     Args:
         challenger: the version that wants to replace, like model:delay@7.
         champion: the version to be replaced, like model:delay@champion.
-        window: of effective time: 2013-04, 2013-04-07 or START..END.
+        window: of effective time, whose predictions are the rows: 2013-04 or START..END.
         deployment: whose predictions are the rows; left out: the champion's name.
+        data: a data version whose rows both are asked about, instead of a window of predictions.
+        group: of data: column of an entity whose rows hang together; left out: the evaluation's.
+        weight: of data: column of the weights of rows; left out: the evaluation's.
         at: effective time; labels known by then count.
     """
+    from tidemill.practices.training.compared_data import compare_on_data  # noqa: PLC0415 - heavy
     from tidemill.practices.training.comparison import compare  # noqa: PLC0415 - heavy
 
+    if bool(window) == bool(data):
+        raise UsageError(
+            "compare on a window of predictions or on a data version, one of them",
+            fix="add --window 2013-04, or --data data:NAME@N",
+        )
+    if data:
+        return compare_on_data(
+            record, challenger, champion, data, group=group, weight=weight, at=at
+        )
+    if group or weight:
+        raise UsageError(
+            "in a window rows count as they did in the challenger's evaluation",
+            fix="evaluate(..., group=..., weight=...), or compare on --data",
+        )
     return compare(record, challenger, champion, window=window, deployment=deployment, at=at)
 
 
@@ -244,7 +265,10 @@ OPERATIONS = (
         function=compare_models,
         command=("model", "compare"),
         role="contributor",
-        examples=("tidemill model compare model:delay@2 model:delay@champion --window 2013-04",),
+        examples=(
+            "tidemill model compare model:delay@2 model:delay@champion --window 2013-04",
+            "tidemill model compare model:delay@2 model:delay@1 --data data:holdout --group plane",
+        ),
         failed=lambda found: not found.is_better,
     ),
     Operation(
