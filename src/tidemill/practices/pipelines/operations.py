@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - faces read the annotations
 from datetime import datetime  # noqa: TC003 - as above
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from tidemill.practices.pipelines.sweep_results import Sweep, SweepChange
 
 if TYPE_CHECKING:
     from tidemill.core.artifact import Artifact
+    from tidemill.core.ref import Version
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
 
@@ -79,23 +80,11 @@ def run_pipeline(  # noqa: PLR0913 - the options of a command
 
 
 def sweep(  # noqa: PLR0913 - the options of a command
-    record: Record,
-    name: str,
-    ranges: tuple[str, ...] = (),
-    *,
-    grid: tuple[str, ...] = (),
-    random: int = 0,
-    seed: int = 0,
-    points: object = None,
-    by: str = "",
-    held_out: str = "",
-    maximize: bool = False,
-    minimize: bool = False,
-    parallel: int = 1,
-    params: Mapping[str, object] | None = None,
-    at: datetime | None = None,
-    because: str = "",
-) -> Sweep:
+    record: Record, name: str, ranges: tuple[str, ...] = (), *, grid: tuple[str, ...] = (),
+    random: int = 0, seed: int = 0, points: object = None, by: str = "", held_out: str = "",
+    maximize: bool = False, minimize: bool = False, parallel: int = 1,
+    params: Mapping[str, object] | None = None, at: datetime | None = None, because: str = "",
+) -> Sweep:  # fmt: skip
     """Run a pipeline over many points, one run a point, and rank them by a figure.
 
     What is known already is not computed again: a sweep that was stopped goes on.
@@ -116,35 +105,31 @@ def sweep(  # noqa: PLR0913 - the options of a command
         params: parameters that all points have.
         at: effective time of all points; default: now.
         because: why it is done.
-
-    Raises:
-        NotFoundError: the project declares no such pipeline.
-        UsageError: the points do not fit the pipeline, or nothing says how to rank them.
     """
+    judged: dict[str, Any] = {
+        "by": by, "held_out": held_out, "maximize": maximize, "minimize": minimize,
+        "parallel": parallel, "params": dict(params or {}), "at": at, "because": because,
+    }  # fmt: skip
     release = release_of(record, name)
     if release is not None and not is_inside(record, release):
-        if points is not None:
-            raise UsageError(
-                f"{release} runs in its own process, which cannot ask for points here",
-                fix="give a grid or random ranges, or sweep the pipeline of the project",
-            )
-        return call_in_release(
-            record, release, "sweep",
-            {"name": f"{release.ref}@{release.number}", "ranges": ranges, "grid": grid,
-             "random": random, "seed": seed, "by": by, "held_out": held_out, "maximize": maximize,
-             "minimize": minimize, "parallel": parallel, "params": dict(params or {}), "at": at,
-             "because": because},
-            Sweep,
-        )  # fmt: skip
-    pipeline = declared_pipeline(
-        record, pipeline_name(record, name) if release is not None else name
-    )
-    wish = SweepWish(
-        points=points_of(points, grid, ranges, random, seed), params=dict(params or {}), by=by,
-        held_out=held_out, maximize=maximize, minimize=minimize, parallel=parallel, at=at,
-        because=because, parent=_open_run(),
-    )  # fmt: skip
-    return sweep_pipeline(record, pipeline, wish)
+        drawn = {"ranges": ranges, "grid": grid, "random": random, "seed": seed}
+        return _sweep_in_release(record, release, points, {**drawn, **judged})
+    own = pipeline_name(record, name) if release is not None else name
+    asked = points_of(points, grid, ranges, random, seed)
+    wish = SweepWish(points=asked, parent=_open_run(), **judged)
+    return sweep_pipeline(record, declared_pipeline(record, own), wish)
+
+
+def _sweep_in_release(
+    record: Record, release: Version, points: object, given: Mapping[str, object]
+) -> Sweep:
+    if points is not None:
+        raise UsageError(
+            f"{release} runs in its own process, which cannot ask for points here",
+            fix="give a grid or random ranges, or sweep the pipeline of the project",
+        )
+    arguments = {"name": f"{release.ref}@{release.number}", **given}
+    return call_in_release(record, release, "sweep", arguments, Sweep)
 
 
 def _open_run() -> RunId | None:
