@@ -99,6 +99,18 @@ HARMLESS = [
 ]
 
 
+SECRETS += [
+    ("password: hunter2" + "secret9", "gives a password as text"),
+    ("  db_password: hunter2" + "secret9  # of the store", "gives a password as text"),
+    ("AccountKey=" + "Zk3xQ9" * 14 + "Ab==", "holds the key of an account"),
+]
+HARMLESS += [
+    "password: str8\n", "password: ${DB_PASSWORD_1}", "password: {{ secrets.DB1 }}",
+    "def login(password: Secret8[str]) -> None: ...", "password: Text255 = field()",
+    "AccountKey=<your account key goes here, base64>", "password: change-me-123",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(("text", "what"), SECRETS)
 def test_a_secret_is_told_with_its_line_and_never_shown(text, what) -> None:
     for placed in (text, f"# one\n# two\n{text}\n"):

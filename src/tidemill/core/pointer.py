@@ -63,7 +63,7 @@ def is_alias(text: str) -> bool:
     [True, False, False, False, False]
     """
     is_taken = text.isdigit() or _DATE.fullmatch(text) or _HEX.fullmatch(text)
-    return not is_taken and text.replace("-", "").replace("_", "").isalnum()
+    return not is_taken and re.fullmatch(r"[A-Za-z0-9_-]+", text) is not None
 
 
 def parse_pointer(text: str, *, project: str, kind: str | None = None) -> Pointer:

@@ -66,6 +66,19 @@ _PASSWORD = re.compile(
 )
 """A literal without a space that a password is given, in lower case; any, however plain."""
 
+_BARE = re.compile(
+    rb"(?:password|passwd|passphrase)[ \t]*:[ \t]+"
+    rb"(?=[^\s#]*[0-9])([^\s\"'#,()\[\]{}]{8,200})[ \t]*(?:#[^\n]*)?$",
+    re.MULTILINE,
+)
+"""A password without quotes as YAML writes it, up to the end of its line, in lower case;
+it has a digit, as `password: str` of Python has not."""
+_ACCOUNT_KEY = re.compile(
+    rb"(?<![a-z0-9_])(?:accountkey|sharedaccesskey|sharedsecretkey)"
+    rb"[ ]?=[ ]?[\"']?([a-z0-9+/]{40,120}={0,2})"
+)
+"""A key of an Azure account wherever it stands, in lower case: its name alone says so."""
+
 _PLACEHOLDER = re.compile(
     rb"\.\.\.|<[^>]*>|\$\{|\$\(|^\$\w+$|\{[^}]*\}|%\(|%s|^\.?/|\*{3}|xxx|change.?me|change.?this|"
     rb"example|placeholder|dummy|redacted|replace|\byour|insert|todo|required|invalid|"
@@ -153,6 +166,7 @@ def _secrets(data: bytes) -> Iterator[tuple[int, int, str]]:
         yield from _urls_with_passwords(data, lower)
     yield from _passwords(lower)
     yield from _connections(data, lower)
+    yield from _account_keys(lower)
     yield from _headers(data, lower)
     for start, end in _random_texts(data, lower):
         yield start, end, "gives random text to a telling name"
@@ -162,6 +176,15 @@ def _passwords(lower: bytes) -> Iterator[tuple[int, int, str]]:
     for found in _PASSWORD.finditer(lower) if b"pass" in lower or b"pwd" in lower else ():
         if not _PLACEHOLDER.search(found[2]):
             yield *found.span(2), "gives a password as text"
+    for found in _BARE.finditer(lower) if b"pass" in lower else ():
+        if not (_PLACEHOLDER.search(found[1]) or _IS_CODE.search(found[1])):
+            yield *found.span(1), "gives a password as text"
+
+
+def _account_keys(lower: bytes) -> Iterator[tuple[int, int, str]]:
+    for found in _ACCOUNT_KEY.finditer(lower) if b"key" in lower else ():
+        if not _PLACEHOLDER.search(found[1]):
+            yield *found.span(1), "holds the key of an account"
 
 
 def _headers(data: bytes, lower: bytes) -> Iterator[tuple[int, int, str]]:

@@ -12,7 +12,7 @@ from tidemill.core.pointer import Pointer, is_alias, parse_pointer
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Move, Ref, RefName, Version
 from tidemill.lineage.policies import judge_move
-from tidemill.lineage.suggestions import closest
+from tidemill.lineage.suggestions import closest, with_kind
 from tidemill.lineage.writing import find_ref, opened
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def resolve(record: Record, pointer: str | Pointer, *, kind: str | None = None) 
         InvalidInputError: the text is no pointer, or two things match it.
     """
     if isinstance(pointer, str):
-        pointer = parse_pointer(pointer, project=record.project, kind=kind)
+        pointer = _parsed(record, pointer, kind)
     ref = find_ref(record, pointer.ref)
     if ref is None:
         raise _no_such_ref(record, pointer)
@@ -57,6 +57,16 @@ def resolve(record: Record, pointer: str | Pointer, *, kind: str | None = None) 
         found = ", ".join(str(version) for version in wanted)
         raise InvalidInputError(f"{pointer} is ambiguous: {found}", fix="use the number")
     return wanted[0]
+
+
+def _parsed(record: Record, text: str, kind: str | None) -> Pointer:
+    try:
+        return parse_pointer(text, project=record.project, kind=kind)
+    except InvalidInputError as error:
+        near = with_kind(record, text)
+        if not near:
+            raise
+        raise InvalidInputError(error.what, fix=f"did you mean {near}?") from None
 
 
 def versions(record: Record, ref: RefName, *, limit: int = 1000) -> list[Version]:
@@ -126,7 +136,7 @@ def check_alias(alias: str) -> None:
     if not is_alias(alias):
         raise InvalidInputError(
             f"{alias!r} cannot be an alias: @{alias} would not find it, or find something else too",
-            fix="use a word like champion: letters, digits, - and _; a number, a date, or only"
+            fix="use a word like champion: a to z, 0 to 9, - and _; a number, a date, or only"
             " 0-9 and a-f are read as such",
         )
 
@@ -180,6 +190,8 @@ def _no_such_ref(record: Record, pointer: Pointer) -> NotFoundError:
         name.split(":")[0] for name in names
     }
     listed = f"tidemill list {pointer.kind}" if is_known else "tidemill list"
+    if not is_known and (kind := closest(pointer.kind, list(record.kinds))):
+        near = f"{kind}:{pointer.name}"
     fix = f"did you mean {near}?" if near else listed
     return NotFoundError(f"there is no {wanted} in project {pointer.project}", fix=fix)
 

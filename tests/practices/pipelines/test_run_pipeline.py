@@ -437,3 +437,25 @@ def test_a_result_whose_bytes_are_gone_is_computed_again(mill) -> None:
     record.ports.objects.delete([made.artifact])
     assert states(mill.run()) == {"large": ["done"]}
     assert mill.run().is_reused
+
+
+RETURNS = (
+    CHAIN
+    + """
+@pipeline
+def told():
+    rows = numbers(3)
+    return {"sum": total(rows), "rows": 3, "all": rows}
+"""
+)
+
+
+def test_small_values_that_a_pipeline_returns_are_shown_and_again_where_reused(mill) -> None:
+    mill.write(RETURNS)
+    first = mill.run("told")
+    assert dict(first.returned) == {
+        "result of step total": "3", "rows": "3", "result of step numbers": "[0,1,2]"
+    }  # fmt: skip
+    assert "result of step total: 3" in str(first)
+    assert mill.run("told").returned == first.returned
+    assert list(mill.run("flow").returned.values()) == ["6"]  # of its last step

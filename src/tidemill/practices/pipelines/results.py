@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -37,13 +38,17 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     """Versions of refs that it made, as pointers."""
     is_reused: bool = False
     seconds: float = 0.0
+    returned: Mapping[str, str] = {}
+    """The plain small values that the pipeline function returned, else its last step; by name."""
 
     def count(self, state: StepState) -> int:
         """Return how many steps are in a state."""
         return sum(line.state == state for line in self.steps)
 
     def __str__(self) -> str:
-        return "\n".join([self._head(), "", self._table(), *self._made()]).rstrip()
+        return "\n".join(
+            [self._head(), "", self._table(), *self._returned(), *self._made()]
+        ).rstrip()
 
     __repr__ = __str__
 
@@ -75,6 +80,9 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
             ["step", "state", "calls", "seconds"],
             [[name, state, len(s), sum(s) or None] for (name, state), s in grouped.items()],
         )
+
+    def _returned(self) -> list[str]:
+        return [f"{name}: {text}" for name, text in self.returned.items()]
 
     def _made(self) -> list[str]:
         return ["", *(f"made {pointer}" for pointer in self.versions)] if self.versions else []

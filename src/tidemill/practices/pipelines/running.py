@@ -25,6 +25,7 @@ from tidemill.practices.pipelines.outputs import active_plan
 from tidemill.practices.pipelines.parameters import arguments_of
 from tidemill.practices.pipelines.plan import Plan, PlanEndsError
 from tidemill.practices.pipelines.results import PipelineRun, StepLine
+from tidemill.practices.pipelines.returned import returned_values
 from tidemill.practices.pipelines.schedule import Identities, Schedule
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(
         return _planned(pipeline, plan, arguments)
     with _sealed_on_error(pipeline, opening, schedule):
         with _active(plan, figures):
-            _call(record, pipeline, arguments)
+            result = _call(record, pipeline, arguments)
         schedule.finish()
         _raise_failure(schedule)
         run_id, versions, is_reused = _seal(record, opening, plan, figures)
@@ -66,6 +67,7 @@ def run(
     return PipelineRun(
         run=run_id, pipeline=pipeline.name, status="done", steps=(*_lines(schedule), *done),
         versions=versions, is_reused=is_reused, seconds=clock.monotonic_s() - start,
+        returned=returned_values(plan, result),
     )  # fmt: skip
 
 
@@ -98,9 +100,9 @@ def _active(plan: Plan, figures: Figures) -> Iterator[None]:
         active_figures.reset(of_figures)
 
 
-def _call(record: Record, pipeline: Pipeline[..., Any], arguments: Mapping[str, object]) -> None:
+def _call(record: Record, pipeline: Pipeline[..., Any], arguments: Mapping[str, object]) -> object:
     try:
-        pipeline.function(**arguments)
+        return pipeline.function(**arguments)
     except TidemillError:
         raise
     except Exception as error:  # the pipeline is the user's code: it may raise anything
@@ -127,8 +129,10 @@ def _sealed_on_error(
             schedule.finish()
             raise
     except (KeyboardInterrupt, CancelledError) as error:
-        schedule.stop()
-        opening.fail("cancelled", str(error) or "interrupted")
+        try:
+            schedule.stop()
+        finally:  # also where somebody presses Ctrl-C once more
+            opening.fail("cancelled", str(error) or "interrupted")
         kept = sum(node.state == "done" for node in schedule.nodes)
         raise CancelledError(
             f"pipeline {pipeline.name} was stopped; {kept} steps that had finished are kept",
