@@ -107,3 +107,12 @@ def test_the_label_of_a_regression_is_told_by_ranks() -> None:
 
 def test_a_sample_without_the_label_is_told() -> None:
     assert told(pl.DataFrame({"x": [1.0]}))["leak:label"].state == "warn"
+
+
+def test_an_array_a_row_is_no_single_feature() -> None:
+    picture = pl.Series("picture", np.zeros((30, 2, 2), np.float32))
+    sample = pl.DataFrame([picture, pl.Series("kind", ["a", "b", "c"] * 10)])
+    field = Field(name="picture", datatype="FP32", shape=(2, 2))
+    (told,) = label_findings(sample, [field], "kind", bound=0.99)
+    assert (told.rule, told.state) == ("leak:label", "pass")
+    assert "no feature is one number or text" in told.what

@@ -137,3 +137,17 @@ def test_a_project_that_cannot_be_imported_is_told_gate_by_gate(record, project_
     assert told["code"].findings[0].state == "fail"
     assert "broken.py:3" in told["code"].findings[0].what
     assert told["data"].state == "error"
+
+
+def test_a_folder_of_files_is_held_to_its_contract_like_a_table(record, project_folder) -> None:
+    (project_folder / "contracts.py").write_text(
+        "import tidemill as tm\n\n\n"
+        "class Pictures(tm.FolderContract):\n"
+        "    data = 'pictures'\n    suffixes = ('.pgm',)\n"
+    )
+    (project_folder / "pictures").mkdir()
+    (project_folder / "pictures" / "a.pgm").write_bytes(b"P5")
+    add_data(record, "pictures", str(project_folder / "pictures"))
+    (gate,) = check(record, only=("data",)).gates
+    assert (gate.subject, gate.state) == ("data:pictures@1", "pass")
+    assert "suffixes" in {finding.rule for finding in gate.findings}

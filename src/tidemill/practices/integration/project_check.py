@@ -29,6 +29,7 @@ from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import code_identity
 from tidemill.practices.pipelines.release import KIND, release_of
 from tidemill.practices.validation.contract import Contract, spec_of
+from tidemill.practices.validation.folder_contract import FolderContract
 from tidemill.practices.validation.operations import check_data
 from tidemill.practices.versioning.unpassed import GATES
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from tidemill.lineage.record import Record
     from tidemill.practices.integration.bounds import Bounds
+    from tidemill.practices.validation.folder_contract import FolderSpec
+    from tidemill.practices.validation.spec import ContractSpec
 
 SUBJECTS = ("code", "data", "model")
 
@@ -115,12 +118,12 @@ def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> 
 def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
     """Yield the verdict on the version, newest at `at`, of each data ref with a contract."""
     found = False
-    for contract in declared(record, Contract, class_objects=True).values():
-        ref = RefName(kind="data", project=record.project, name=contract.data)
+    for name, spec, has_age in _promises(record):
+        ref = RefName(kind="data", project=record.project, name=name)
         newest = _newest_at(record, ref, at)
         if newest is not None:
             found = True
-            yield _data_gate(record, newest, contract, at)
+            yield _data_gate(record, newest, spec, record.moment(at) if has_age else None, at)
     if not found:
         finding = Finding(
             rule="contracts", state="warn", what="no data with a contract is in the record",
@@ -129,18 +132,30 @@ def data_gates(record: Record, *, at: datetime | None = None) -> Iterator[Gate]:
         yield Gate(name="data", subject=record.project, state="warn", findings=(finding,))
 
 
+def _promises(record: Record) -> Iterator[tuple[str, ContractSpec | FolderSpec, bool]]:
+    """Yield what is declared of tables and folders: name, contract, whether it asks their age."""
+    for contract in declared(record, Contract, class_objects=True).values():
+        yield contract.data, spec_of(contract), bool(contract.fresh_within)
+    for folder in declared(record, FolderContract, class_objects=True).values():
+        if folder is not FolderContract:
+            yield folder.contract_name, folder.contract_spec, False
+
+
 def _newest_at(record: Record, ref: RefName, at: datetime | None) -> Version | None:
     earlier = [v for v in versions(record, ref) if at is None or v.at <= at]
     return max(earlier, key=lambda version: version.number, default=None)
 
 
 def _data_gate(
-    record: Record, version: Version, contract: type[Contract], at: datetime | None
+    record: Record,
+    version: Version,
+    spec: ContractSpec | FolderSpec,
+    asked_at: datetime | None,  # what is fresh gets old
+    at: datetime | None,
 ) -> Gate:
     record.tell.progress(f"checking {version}")
-    asked_at = record.moment(at) if contract.fresh_within else None  # what is fresh gets old
     question = Question(
-        check="data", subject=str(version), memo=(spec_of(contract), asked_at),
+        check="data", subject=str(version), memo=(spec, asked_at),
         judged=(Judged(artifact=version.artifact, source=version.run, name="data"),),
     )  # fmt: skip
     return ask(record, question, lambda: check_data(record, str(version), at=at).findings, at=at)
