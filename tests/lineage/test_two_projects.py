@@ -176,6 +176,12 @@ def test_roles_are_those_of_the_project_whose_things_are_changed(north, south) -
     assert [item.name for item in listing(north, owner="grace").items] == ["model:line@1"]
 
 
+def test_what_one_project_has_computed_is_known_in_the_other(folders) -> None:
+    told = command(folders["south"], "run", "fit", "--slope", "1.0")
+    assert "3 reused" in told
+    assert "made model:line@2" in told
+
+
 def test_the_journal_of_both_is_one_and_whole(north, south) -> None:
     assert verify_journal(north).problems == ()
     assert verify_journal(north) == verify_journal(south)
