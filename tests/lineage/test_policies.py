@@ -1,5 +1,6 @@
 """Policies are judged where the alias moves, whoever asks."""
 
+import copy
 import dataclasses
 from datetime import UTC, datetime
 
@@ -171,3 +172,35 @@ def test_an_alias_that_would_not_be_found_by_its_name_is_refused(record, version
 def test_an_alias_that_is_set_is_reached_by_its_name(record, version, alias) -> None:
     move_alias(record, version, alias, because="why not")
     assert resolve(record, f"model:{version.ref.name}@{alias}") == version
+
+
+class Interrupted:
+    """A ledger before whose next commit somebody else is faster."""
+
+    def __init__(self, ledger, act) -> None:
+        self._ledger, self._act = ledger, act
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def commit(self, batch):
+        act, self._act = self._act, lambda: None
+        act()
+        return self._ledger.commit(batch)
+
+
+def test_a_lost_race_says_who_won_and_how_to_go_on(record, version) -> None:
+    second = add_version(record, "other weights")
+    move_alias(record, version, "champion", because="the first")
+    third = add_version(record, "more weights")
+
+    def faster() -> None:
+        move_alias(record, third, "champion", because="was here before")
+
+    ports = copy.copy(record.ports)
+    ports.ledger = Interrupted(record.ports.ledger, faster)
+    slower = dataclasses.replace(record, ports=ports)
+    with pytest.raises(ConditionFailedError, match="model:delay@champion meanwhile: it is") as told:
+        move_alias(slower, second, "champion", because="slow")
+    assert "model:delay@3 now, by" in told.value.what
+    assert 'tidemill promote model:delay@2 champion --because "..."' in told.value.fix

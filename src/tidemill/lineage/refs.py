@@ -14,6 +14,7 @@ from tidemill.core.ref import Move, Ref, RefName, Version
 from tidemill.lineage.policies import judge_move
 from tidemill.lineage.suggestions import closest, with_kind
 from tidemill.lineage.writing import find_ref, opened
+from tidemill.ports.ledger import ConditionFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,21 +111,46 @@ def move_alias(  # noqa: PLR0913 - a move is six facts
             fix=f'add --because "..." ; it moves from {previous or "nowhere"} to {version.number}',
         )
     policy_unchanged = judge_move(record, version, alias, verdicts)
-    with opened(
-        record, kind="move", name=f"{version.ref.name}@{alias}", at=at, because=because,
-        cause=cause, parent=parent,
-    ) as run:  # fmt: skip
-        run.used(version.artifact, name=alias, source=version.run)
-        for verdict in verdicts:
-            run.used(verdict, name="verdict")
-        move = Move(
-            ref=version.ref, alias=alias, number=version.number, previous=previous,
-            actor=record.actor, at=run.opened.at, recorded_at=record.now(), because=because,
-            run=run.id, verdicts=tuple(verdicts),
-        )  # fmt: skip
-        run.add(Moved(**msgspec.structs.asdict(move)))
-        run.require(AliasAt(ref=version.ref, alias=alias, number=previous), policy_unchanged)
+    try:
+        with opened(
+            record, kind="move", name=f"{version.ref.name}@{alias}", at=at, because=because,
+            cause=cause, parent=parent,
+        ) as run:  # fmt: skip
+            run.used(version.artifact, name=alias, source=version.run)
+            for verdict in verdicts:
+                run.used(verdict, name="verdict")
+            move = Move(
+                ref=version.ref, alias=alias, number=version.number, previous=previous,
+                actor=record.actor, at=run.opened.at, recorded_at=record.now(), because=because,
+                run=run.id, verdicts=tuple(verdicts),
+            )  # fmt: skip
+            run.add(Moved(**msgspec.structs.asdict(move)))
+            run.require(AliasAt(ref=version.ref, alias=alias, number=previous), policy_unchanged)
+    except ConditionFailedError as error:
+        raise _lost_race(record, version, alias, error) from None
     return AliasMove(move=move, is_new=True)
+
+
+def _lost_race(
+    record: Record, version: Version, alias: str, error: ConditionFailedError
+) -> ConditionFailedError:
+    """Return what people read where somebody moved the alias, or set its policy, meanwhile."""
+    name = f"{version.ref.kind}:{version.ref.name}"
+    again = f'tidemill promote {name}@{version.number} {alias} --because "..."'
+    if not isinstance(error.condition, AliasAt):
+        return ConditionFailedError(
+            f"the policy of {name}@{alias} was changed meanwhile; nothing was moved",
+            fix=f"tidemill policy show {name} {alias}; then {again}", condition=error.condition,
+        )  # fmt: skip
+    ref = find_ref(record, version.ref)
+    now = ref.aliases.get(alias) if ref else None
+    by = f", by {_last_move(record, version.ref, alias).actor}" if now else ""
+    where = f"it is {name}@{now} now{by}" if now else "it is gone"
+    return ConditionFailedError(
+        f"somebody moved {name}@{alias} meanwhile: {where}; nothing was changed",
+        fix=f"tidemill log {name} says why; if it shall be {version.number} all the same: {again}",
+        condition=error.condition,
+    )
 
 
 def check_alias(alias: str) -> None:

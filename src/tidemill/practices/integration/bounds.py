@@ -47,6 +47,15 @@ _METRICS: Mapping[TaskKind, frozenset[str]] = {
 }
 
 
+_SHARES = frozenset({
+    "auc", "brier", "accuracy", "precision", "recall", "f1", "macro_f1", "base_rate",
+    "calibration_error",
+})  # fmt: skip
+_CORRELATIONS = frozenset({"matthews_correlation", "spearman"})
+_AT_MOST_ONE = frozenset({"r2"})
+"""Metrics by their range: 0 to 1, -1 to 1, up to 1; every other is any number."""
+
+
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Every bound. `metrics` are `min_METRIC` and `max_METRIC` of the evaluation report."""
 
@@ -152,16 +161,27 @@ def _require_number(name: str, value: object, place: str) -> None:
     elif name in _GENERAL:
         takes = Takes(form="number", unit=_UNITS[name], least=0, most=1e9)
     else:
-        takes = Takes(form="number", unit="the metric's unit", least=-1e300, most=1e300)
+        takes = _of_metric(name.partition("_")[2])
     try:
         takes.read(value)
     except (ValueError, TypeError):
+        told = "a number" if takes.most == _ANY else takes
         raise InvalidInputError(
-            f"{name} in [gates] is {value!r} ({place}), but it takes {takes}",
+            f"{name} in [gates] is {value!r} ({place}), but it takes {told}",
             fix='give a length of time, like "10m"'
             if name == "test_timeout"
             else f"give a number: {name} = {getattr(Bounds(), name, 0.5)}",
         ) from None
+
+
+def _of_metric(metric: str) -> Takes:
+    """Return what a bound of a metric takes: a metric that is a share lies from 0 to 1."""
+    least = 0.0 if metric in _SHARES else -1.0 if metric in _CORRELATIONS else -_ANY
+    most = 1.0 if metric in _SHARES | _CORRELATIONS | _AT_MOST_ONE else _ANY
+    return Takes(form="number", unit=metric, least=least, most=most)
+
+
+_ANY = 1e300
 
 
 def _unknown(name: str, value: object, text: str, metrics: list[str]) -> InvalidInputError:

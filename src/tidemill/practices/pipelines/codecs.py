@@ -47,6 +47,13 @@ _STORABLE = (
 )
 
 
+def _storable(value: object) -> str:
+    """Return what to hand on in place of a value that no codec takes; of a fitted one a Model."""
+    if callable(getattr(value, "predict", None)):
+        return "return tm.Model(object, signature=tm.infer_signature(rows), task=tm.Task(...))"
+    return f"return {_STORABLE}"
+
+
 _PANDAS = re.compile(r"\b(?:pandas|pd)\.")
 _ARROW = re.compile(r"\b(?:pyarrow|pa)\.")
 
@@ -66,7 +73,7 @@ def store(objects: ObjectStore, value: object, what: str = "the value") -> Value
     try:
         spelled = Speller(what).spell(value)
     except InvalidInputError as error:
-        raise InvalidInputError(error.what, fix=f"return {_STORABLE}") from None
+        raise InvalidInputError(error.what, fix=_storable(value)) from None
     summary = {"value": value} if isinstance(value, str | int | float | bool) else {}
     return _stored(objects, canonical_json(spelled), codec="value", summary=_short(summary))
 

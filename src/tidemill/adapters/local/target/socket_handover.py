@@ -29,8 +29,13 @@ def handover_path(identity: str) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or not stat.S_ISDIR(found.st_mode):
+        is_ours = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
         raise NotAllowedError(
-            f"{folder} is not a folder of yours alone", fix=f"remove it: rm -r {folder}"
+            f"{folder} is not a folder of yours alone",
+            fix=f"chmod 700 {folder}"
+            if is_ours
+            else f"it belongs to somebody else: set TMPDIR to a folder of yours instead of "
+            f"{folder.parent}",
         )
     return folder / identity
 
