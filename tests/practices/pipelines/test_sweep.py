@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.core.errors import CancelledError, UsageError
+from tidemill.core.errors import CancelledError, MissingExtraError, UsageError
 from tidemill.core.query import Query, Where
 from tidemill.core.run import Run
 from tidemill.lineage.journal import verify_journal
@@ -214,6 +214,21 @@ def test_the_figure_that_decides_the_task_ranks_by_itself_with_its_interval(mill
     assert best.low <= best.figure <= best.high
     assert best.versions == ("model:scaled@2",)
     assert "model:scaled@2" in str(why(mill.record, "sweep:flow"))
+
+
+def test_without_optuna_the_error_names_the_extra(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match="not installed") as caught:
+        optuna({"trees": "1..9"}, trials=2)
+    assert "tidemill[optuna]" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("space", "trials"), [({}, 3), ({"a": "1..9"}, 0), ({"a": 7}, 3), ({"a": "9..1"}, 3)]
+)
+def test_a_space_without_a_choice_is_refused(space, trials) -> None:
+    with pytest.raises(UsageError):
+        optuna(space, trials=trials)
 
 
 class StopAfter(Tell):

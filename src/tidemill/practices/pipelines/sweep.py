@@ -205,7 +205,8 @@ class _Sweeping:
     def _meanwhile(self) -> None:
         self._record.tell.check()
         self._renewal.renew_when_due()
-        self._record.tell.progress("points", len(self._ended))
+        count = getattr(self._points, "count", None)
+        self._record.tell.progress("points", len(self._ended), count)
 
     def _next(self) -> _Asked | None:
         """Return the next point that was not asked for before; None: there is none.

@@ -65,8 +65,10 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 class Listed:
     """Points that are known beforehand, or that an iterable yields; it learns nothing."""
 
-    def __init__(self, points: Iterable[Point]) -> None:
+    def __init__(self, points: Iterable[Point], count: int | None = None) -> None:
+        """`count`: how many there are, where that is known; repeated ones count too."""
         self._points = iter(points)
+        self.count = count
 
     def ask(self) -> Point | None:
         """Return the next one."""
@@ -115,9 +117,9 @@ def points_of(
             " (in Python also points=...)",
         )
     if grid:
-        return Listed(grid_points(grid_of(grid)))
+        return _grid(grid_of(grid))
     if points is None:
-        return Listed(random_points(ranges_of(ranges), count, seed))
+        return Listed(random_points(ranges_of(ranges), count, seed), count)
     return _given(points)
 
 
@@ -126,7 +128,7 @@ def _given(points: Any) -> Points:  # noqa: ANN401 - whatever the caller has
         found: Points = points
         return found
     if isinstance(points, Mapping):
-        return Listed(grid_points({name: _values(name, given) for name, given in points.items()}))
+        return _grid({name: _values(name, given) for name, given in points.items()})
     if isinstance(points, Generator):
         return Generated(points)
     if isinstance(points, Iterable) and not isinstance(points, str | bytes):
@@ -136,6 +138,11 @@ def _given(points: Any) -> Points:  # noqa: ANN401 - whatever the caller has
         fix='points={"trees": [50, 100]} is a grid; a list or generator of such dictionaries, or'
         " an object with ask() and tell(), gives them one by one",
     )
+
+
+def _grid(grid: Mapping[str, Sequence[object]]) -> Listed:
+    points = grid_points(grid)
+    return Listed(points, len(points))
 
 
 def _values(name: str, given: object) -> Sequence[object]:
