@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tidemill.core.signature import Field
+from tidemill.core.task import Task
 from tidemill.practices.features.declare import average, count, feature_view, latest
 from tidemill.practices.integration.leakage import future_finding, label_findings
 
@@ -72,9 +73,10 @@ def test_a_view_that_hides_its_rows_cannot_be_replayed_and_says_so() -> None:
     assert future_finding(not_rows, landings(), moments=4).state == "warn"
 
 
-def told(sample: pl.DataFrame, label="y", bound=0.99):
+def told(sample: pl.DataFrame, kind="binary", bound=0.99):
     fields = [Field(name=name, datatype="FP64") for name in sample.columns]
-    return {f.rule: f for f in label_findings(sample, fields, label, bound=bound)}
+    task = Task(kind=kind, label="y")
+    return {f.rule: f for f in label_findings(sample, fields, task, bound=bound)}
 
 
 def test_a_single_feature_that_tells_the_label_is_named() -> None:
@@ -102,7 +104,18 @@ def test_the_label_of_a_regression_is_told_by_ranks() -> None:
     random = np.random.default_rng(0)
     label = random.normal(size=500)
     sample = pl.DataFrame({"y": label, "copy": label**3, "noise": random.normal(size=500)})
-    assert set(told(sample)) == {"leak:copy"}
+    assert set(told(sample, "regression")) == {"leak:copy"}
+
+
+def test_it_is_the_task_that_says_whether_labels_are_numbers() -> None:
+    random = np.random.default_rng(0)
+    stars = random.integers(1, 6, 600)  # few numbers, but numbers
+    sample = pl.DataFrame({"y": stars, "copy": stars * 2, "noise": random.normal(size=600)})
+    assert told(sample, "regression")["leak:copy"].measured == 1.0
+    codes = random.integers(0, 30, 3000)  # many codes of classes, in no order
+    order = random.permutation(30)[codes]
+    sample = pl.DataFrame({"y": codes, "noise": random.normal(size=3000), "is_7": codes == 7})
+    assert set(told(sample.with_columns(order=order), "multiclass")) == {"leak:is_7"}
 
 
 def test_a_sample_without_the_label_is_told() -> None:
@@ -113,6 +126,7 @@ def test_an_array_a_row_is_no_single_feature() -> None:
     picture = pl.Series("picture", np.zeros((30, 2, 2), np.float32))
     sample = pl.DataFrame([picture, pl.Series("kind", ["a", "b", "c"] * 10)])
     field = Field(name="picture", datatype="FP32", shape=(2, 2))
-    (told,) = label_findings(sample, [field], "kind", bound=0.99)
+    task = Task(kind="multiclass", label="kind", classes=("a", "b", "c"))
+    (told,) = label_findings(sample, [field], task, bound=0.99)
     assert (told.rule, told.state) == ("leak:label", "pass")
     assert "no feature is one number or text" in told.what

@@ -2,14 +2,24 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import polars as pl
 import pytest
 from served_world import START, days_of_rows
 
 from tidemill.core.errors import NotFoundError
 from tidemill.core.query import Figure, Query, Where
+from tidemill.core.times import parse_window
 from tidemill.lineage.refs import ref_name, resolve, versions
-from tidemill.practices.monitoring.figures import report_window
+from tidemill.practices.drift.tested_days import performance_days
+from tidemill.practices.monitoring.figures import (
+    computed_report,
+    judged_rows,
+    labelled_rows,
+    report_window,
+    window_rows,
+)
+from tidemill.practices.monitoring.judging import Judging
 from tidemill.practices.monitoring.labels import add_labels
 from tidemill.practices.monitoring.report import read_report
 
@@ -125,3 +135,32 @@ def test_business_figures_of_the_project_are_in_the_report(served) -> None:
 def test_a_window_without_predictions_is_not_found(served) -> None:
     with pytest.raises(NotFoundError, match="no sealed predictions"):
         report_window(served.record, "delay", window="2013-04", at=MAY)
+
+
+def judged_as(world, **judging):
+    """The window of April, judged as an evaluation with other weights and groups would be."""
+    rows = window_rows(world.record, "delay", parse_window("2013-04"), MAY)
+    return msgspec.structs.replace(rows, judging=Judging(**judging))
+
+
+def test_a_window_follows_the_weight_and_the_groups_of_the_evaluation(served) -> None:
+    rows = days_of_rows(APRIL, 12)
+    served.predict(rows)
+    add_labels(served.record, "delay", told(rows), key="flight", at=MAY)
+    window = judged_as(served, group="carrier", weight="load")
+    report = computed_report(served.record, window)
+    assert (report.group, report.weight) == ("carrier", "")
+    assert "rows of one day and of one carrier hang together" in str(report)
+    assert report.figure("brier").method == "crossed blocks"
+    assert any("weighted by load, which is not logged" in note for note in report.notes)
+    frame = labelled_rows(served.record, window).collect().with_columns(pl.col("x").abs())
+    weighed = judged_rows(judged_as(served, weight="x"), frame, window="April")
+    assert weighed.weights.tolist() == frame["x"].to_list()
+    plain = computed_report(served.record, judged_as(served))
+    assert weighed.primary().value != plain.primary.value
+
+
+def test_performance_weighted_by_what_is_not_logged_is_not_tested(served) -> None:
+    served.predict(days_of_rows(APRIL, 2))
+    tested = performance_days(judged_as(served, weight="load"), None, pl.DataFrame())
+    assert "weighted by load, which is not logged" in tested.why_not

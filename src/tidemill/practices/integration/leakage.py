@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidemill.core.signature import Field
+    from tidemill.core.task import Task
     from tidemill.practices.features.declare import FeatureView
     from tidemill.practices.features.history import History
 
@@ -30,6 +31,8 @@ ASKED = 200
 """Entities asked at each moment."""
 MOST_ROWS = 20_000
 """Rows from which a single feature is judged; more tell the same."""
+MOST_CLASSES = 50
+"""The largest classes are asked, each against all others."""
 _ROW, _TIME = "__row", "__at"
 _DAY_US = 86_400_000_000
 _FIRST_US = -(2**60)
@@ -128,13 +131,14 @@ def _caught(
 
 
 def label_findings(
-    sample: pl.DataFrame, fields: Sequence[Field], label: str, *, bound: float
+    sample: pl.DataFrame, fields: Sequence[Field], task: Task, *, bound: float
 ) -> Iterator[Finding]:
     """Yield a finding for each feature that alone tells the label, or one that none does.
 
     What counts is the AUC of the feature against each class, its being missing counted too; for a
     number as label the correlation of ranks.
     """
+    label = task.label
     if label not in sample.columns:
         yield Finding(
             rule="leak:label", state="warn", what=f"the sample has no label column {label!r}",
@@ -148,7 +152,7 @@ def label_findings(
         for field in fields
         if field.name in known.columns and field.name != label and field.is_single
     ]
-    told = {field.name: _tells(known, field.name, label) for field in fields}
+    told = {field.name: _tells(known, field.name, task) for field in fields}
     suspects = {name: share for name, share in told.items() if share > bound}
     for name, share in sorted(suspects.items(), key=lambda item: -item[1]):
         yield Finding(
@@ -166,21 +170,26 @@ def label_findings(
         )  # fmt: skip
 
 
-def _tells(known: pl.DataFrame, name: str, label: str) -> float:
+def _tells(known: pl.DataFrame, name: str, task: Task) -> float:
     """Return how well one column alone ranks the label: 0.5 (0 for numbers) is not at all."""
+    label = task.label
     feature = _as_number(known, name, label)
-    classes = known[label].unique().sort()
-    if classes.len() > 20 and classes.dtype.is_numeric():
+    if not task.has_probabilities:
         ranks = known.select(a=feature.rank(), b=pl.col(label).rank())
         found = ranks.select(pl.corr("a", "b")).item()
         return abs(found) if found is not None and np.isfinite(found) else 0.0
     missing = known[name].is_null().to_numpy().astype(np.float64)
     best = 0.5
-    for one in classes.to_list():
+    for one in _largest_classes(known[label]):
         is_one = (known[label] == one).to_numpy()
         for column in (feature.to_numpy(), missing):
             best = max(best, _area(column, is_one))
     return best
+
+
+def _largest_classes(labels: pl.Series) -> list[object]:
+    counts = labels.value_counts(sort=True, name="rows")
+    return counts[labels.name].head(MOST_CLASSES).sort().to_list()
 
 
 def _area(column: NDArray[np.float64], is_one: NDArray[np.bool_]) -> float:

@@ -93,7 +93,7 @@ def _told_by_sample(
         raise NotFoundError("the sample has no bytes in this record", fix="train again")
     sample = scan_table(record.ports.objects, manifest, evidence.sample).collect()
     yield from label_findings(
-        sample, model.signature.inputs, model.task.label, bound=bounds.max_single_feature
+        sample, model.signature.inputs, model.task, bound=bounds.max_single_feature
     )
 
 
