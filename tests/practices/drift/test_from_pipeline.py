@@ -13,8 +13,9 @@ from tidemill.lineage.writing import opened
 from tidemill.practices.delivery.deployment import DeploymentSpec
 from tidemill.practices.drift.operations import test_drift
 from tidemill.practices.monitoring.deployments import read_deployment
-from tidemill.practices.monitoring.figures import evaluation_report, report_window
+from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
+from tidemill.practices.monitoring.window_rows import evaluation_report
 from tidemill.practices.pipelines.operations import run_pipeline
 from tidemill.practices.versioning.data import ingest
 from tidemill.practices.versioning.registry import load_model

@@ -112,10 +112,9 @@ def test_it_is_the_task_that_says_whether_labels_are_numbers() -> None:
     stars = random.integers(1, 6, 600)  # few numbers, but numbers
     sample = pl.DataFrame({"y": stars, "copy": stars * 2, "noise": random.normal(size=600)})
     assert told(sample, "regression")["leak:copy"].measured == 1.0
-    codes = random.integers(0, 30, 3000)  # many codes of classes, in no order
-    order = random.permutation(30)[codes]
+    codes = random.integers(0, 30, 3000)  # many codes of classes
     sample = pl.DataFrame({"y": codes, "noise": random.normal(size=3000), "is_7": codes == 7})
-    assert set(told(sample.with_columns(order=order), "multiclass")) == {"leak:is_7"}
+    assert set(told(sample, "multiclass")) == {"leak:is_7"}
 
 
 def test_a_sample_without_the_label_is_told() -> None:

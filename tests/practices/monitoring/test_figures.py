@@ -12,16 +12,11 @@ from tidemill.core.query import Figure, Query, Where
 from tidemill.core.times import parse_window
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.practices.drift.tested_days import performance_days
-from tidemill.practices.monitoring.figures import (
-    computed_report,
-    judged_rows,
-    labelled_rows,
-    report_window,
-    window_rows,
-)
+from tidemill.practices.monitoring.figures import computed_report, report_window
 from tidemill.practices.monitoring.judging import Judging
 from tidemill.practices.monitoring.labels import add_labels
 from tidemill.practices.monitoring.report import read_report
+from tidemill.practices.monitoring.window_rows import judged_rows, labelled_rows, window_rows
 
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
 MAY = datetime(2013, 5, 1, tzinfo=UTC)

@@ -14,9 +14,10 @@ from tidemill.practices.delivery.operations import deploy
 from tidemill.practices.drift.operations import test_drift as drift_of
 from tidemill.practices.integration.project_check import run_gates
 from tidemill.practices.monitoring.deployments import read_deployment
-from tidemill.practices.monitoring.figures import evaluation_report, report_window
+from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
 from tidemill.practices.monitoring.seals import known_seals, scan_seals
+from tidemill.practices.monitoring.window_rows import evaluation_report
 from tidemill.practices.pipelines.operations import run_pipeline
 from tidemill.practices.training.comparison import compare
 

@@ -20,17 +20,17 @@ from tidemill.practices.drift.reference import (
 )
 from tidemill.practices.drift.watched import counted, scores_of, watched_columns
 from tidemill.practices.monitoring.blocks import stored_name
-from tidemill.practices.monitoring.figures import judged_rows
 from tidemill.practices.monitoring.labels import labels_known, with_labels
 from tidemill.practices.monitoring.quality import day_losses
 from tidemill.practices.monitoring.seals import scan_seals, seals_within
+from tidemill.practices.monitoring.window_rows import judged_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tidemill.lineage.record import Record
     from tidemill.practices.monitoring.deployments import ServedModel
-    from tidemill.practices.monitoring.figures import WindowRows
+    from tidemill.practices.monitoring.window_rows import WindowRows
 
 MIN_DAYS = 10
 """With fewer days before, nothing is known of how days differ by themselves; 30 are good."""

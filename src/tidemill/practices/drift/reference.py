@@ -30,9 +30,9 @@ from tidemill.practices.drift.watched import (
     without,
 )
 from tidemill.practices.monitoring.deployments import served_evidence
-from tidemill.practices.monitoring.figures import evaluation_report
 from tidemill.practices.monitoring.judged_rows import day_codes, day_text
 from tidemill.practices.monitoring.outputs import flat_outputs
+from tidemill.practices.monitoring.window_rows import evaluation_report
 from tidemill.practices.versioning.registry import load_model
 from tidemill.practices.versioning.tables import scan_table
 

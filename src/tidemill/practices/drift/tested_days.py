@@ -13,15 +13,15 @@ from tidemill.practices.drift.reference import performance_scores
 from tidemill.practices.drift.results import SkippedDay
 from tidemill.practices.drift.watched import BROKEN, DayCounts, counted, scores_of
 from tidemill.practices.monitoring.blocks import stored_name
-from tidemill.practices.monitoring.figures import judged_rows
 from tidemill.practices.monitoring.quality import day_losses
+from tidemill.practices.monitoring.window_rows import judged_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tidemill.practices.drift.states import Known
     from tidemill.practices.monitoring.deployments import ServedModel
-    from tidemill.practices.monitoring.figures import WindowRows
+    from tidemill.practices.monitoring.window_rows import WindowRows
 
 LEAST_LABELLED = 0.5
 """Below this share of labelled rows a window's performance is not tested yet."""

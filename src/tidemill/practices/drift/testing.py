@@ -48,8 +48,8 @@ from tidemill.practices.drift.states import (
 from tidemill.practices.drift.tested_days import TestedDays, data_days, performance_days
 from tidemill.practices.drift.watched import effects_of
 from tidemill.practices.monitoring.deployments import ServedModel, read_deployment
-from tidemill.practices.monitoring.figures import WindowRows, labelled_rows, window_rows
 from tidemill.practices.monitoring.seals import PREDICTIONS
+from tidemill.practices.monitoring.window_rows import WindowRows, labelled_rows, window_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

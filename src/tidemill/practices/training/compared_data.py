@@ -77,25 +77,17 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
         InvalidInputError: a column is missing, or the two do not answer one question.
     """
     version = resolve(record, data, kind="data")
-    ours, theirs = (resolve(record, one, kind="model") for one in (challenger, champion))
-    pair = contested(record, ours, theirs)
-    pair.require_one_task()
+    pair = _pair(record, (challenger, champion), group, weight)
+    ours, theirs, judging = pair.ours, pair.theirs, pair.judging
     rows = scan_data(record, str(version)).collect(engine="streaming")
     for name, what in ((pair.challenger.task.label, "label"), (group, "group"), (weight, "weight")):
         _require_column(rows, name, what, version)
-    judging = msgspec.structs.replace(
-        pair.judging, group=group or pair.judging.group, weight=weight or pair.judging.weight
-    )
-    pair = msgspec.structs.replace(pair, judging=judging)
     unseen = [_unseen(record, one, version, rows, pair) for one in (ours, theirs)]
     gates, look = gates_finding(record, ours), looks_at(record, str(version)) + 1
+    named = (("challenger", ours), ("champion", theirs), (str(version), version))
     question = Question(
         check=COMPARISON, subject=f"{ours} against {theirs}", confidence=1.0 - spent_alpha(look),
-        judged=(
-            Judged(artifact=ours.artifact, source=ours.run, name="challenger"),
-            Judged(artifact=theirs.artifact, source=theirs.run, name="champion"),
-            Judged(artifact=version.artifact, source=version.run, name=str(version)),
-        ),
+        judged=tuple(Judged(artifact=v.artifact, source=v.run, name=name) for name, v in named),
         memo=(str(version), judging.group, judging.weight, gates.state),
     )  # fmt: skip
     may_look = gates.state in {"pass", "warn"}
@@ -110,6 +102,17 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
     counted_look = count_look(record, str(version), look) if may_look else None
     gate = ask(record, question, judge, at=record.moment(at), attach=counted_look)
     return told_comparison(record, question, gate, str(version))
+
+
+def _pair(record: Record, models: tuple[str, str], group: str, weight: str) -> Contested:
+    """Return challenger and champion, with what is asked in place of the evaluation's."""
+    ours, theirs = (resolve(record, one, kind="model") for one in models)
+    pair = contested(record, ours, theirs)
+    pair.require_one_task()
+    judging = msgspec.structs.replace(
+        pair.judging, group=group or pair.judging.group, weight=weight or pair.judging.weight
+    )
+    return msgspec.structs.replace(pair, judging=judging)
 
 
 def _paired(rows: pl.DataFrame, pair: Contested, version: Version) -> ContestRows:
