@@ -96,6 +96,16 @@ def spelled_time(time: datetime) -> str:
     return time.strftime("%Y-%m-%d" if time == parse_time(time.date()) else "%Y-%m-%dT%H:%M:%SZ")
 
 
+def _of_window(window: str, text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except InvalidInputError as error:
+        what = error.what if text == window else f"{window!r} is no window: {error.what}"
+        raise InvalidInputError(
+            what, fix="write a month 2013-04, a day 2013-04-07, or START..END with days or times"
+        ) from None
+
+
 def parse_window(text: str) -> Window:
     """Return a window from `2013-04` (a month), `2013-04-07` (a day) or `START..END`.
 
@@ -104,7 +114,7 @@ def parse_window(text: str) -> Window:
     """
     if ".." in text:
         start, _, end = text.partition("..")
-        window = Window(start=parse_time(start), end=parse_time(end))
+        window = Window(start=_of_window(text, start), end=_of_window(text, end))
     elif re.fullmatch(r"\d{4}-\d{2}", text):
         year, month = int(text[:4]), int(text[5:])
         if not 1 <= month <= 12:
@@ -114,7 +124,7 @@ def parse_window(text: str) -> Window:
             end=datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC),
         )
     else:
-        start_time = parse_time(text)
+        start_time = _of_window(text, text)
         window = Window(start=start_time, end=start_time + timedelta(days=1))
     if window.end <= window.start:
         raise InvalidInputError(f"{text!r} ends before it begins", fix="write it START..END")
