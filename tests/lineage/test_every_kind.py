@@ -132,8 +132,11 @@ LIVED = {
 """Kinds that the life of a new project leaves behind."""
 AS_TABLES = {"sample", "predictions", "labels", "quarantine"}
 """Kinds that are tables, shown and compared as those are."""
-ELSEWHERE = {"prediction", "value", "chart", "file", "folder", "pipeline", "lock"}
-"""Tested where model servers, steps, folders, releases and runs by hand are."""
+ELSEWHERE = {
+    "prediction", "value", "chart", "file", "folder", "pipeline", "lock", "watched", "scoring",
+    "outside_model",
+}  # fmt: skip
+"""Tested where model servers, steps, folders, releases, runs by hand and told predictions are."""
 
 
 @pytest.fixture(scope="module")
