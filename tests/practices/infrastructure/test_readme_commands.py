@@ -39,7 +39,7 @@ class Shell:
         paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
         self.environment = {
             **os.environ, "PATH": os.pathsep.join(paths), "TIDEMILL_ACTOR": "ada",
-            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": "1",  # threads that wait for busy cores spin
         }  # fmt: skip
 
     def run(self, command: str) -> str:
