@@ -80,8 +80,7 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
     pair = _pair(record, (challenger, champion), group, weight)
     ours, theirs, judging = pair.ours, pair.theirs, pair.judging
     rows = scan_data(record, str(version)).collect(engine="streaming")
-    for name, what in ((pair.challenger.task.label, "label"), (group, "group"), (weight, "weight")):
-        _require_column(rows, name, what, version)
+    _require_columns(rows, version, label=pair.challenger.task.label, group=group, weight=weight)
     unseen = [_unseen(record, one, version, rows, pair) for one in (ours, theirs)]
     gates, look = gates_finding(record, ours), looks_at(record, str(version)) + 1
     named = (("challenger", ours), ("champion", theirs), (str(version), version))
@@ -96,11 +95,10 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
         if not may_look:
             return (gates,)
         paired = _paired(rows, pair, version)
-        held = hold_contest(pair.challenger.task, paired, look=look)
-        return (*held.findings, *unseen, gates)
+        return (*hold_contest(pair.challenger.task, paired, look=look).findings, *unseen, gates)
 
-    counted_look = count_look(record, str(version), look) if may_look else None
-    gate = ask(record, question, judge, at=record.moment(at), attach=counted_look)
+    look_kept = count_look(record, str(version), look) if may_look else None
+    gate = ask(record, question, judge, at=record.moment(at), attach=look_kept)
     return told_comparison(record, question, gate, str(version))
 
 
@@ -211,11 +209,12 @@ def _seen(model: Version, data: Version, why: str) -> NotAllowedError:
     )
 
 
-def _require_column(rows: pl.DataFrame, name: str, what: str, version: Version) -> None:
-    if not name or name in rows.columns:
-        return
-    near = closest(name, rows.columns)
-    raise InvalidInputError(
-        f"{version} has no column {name!r} ({what}); it has {', '.join(rows.columns)}",
-        fix=f"did you mean {near!r}?" if near else "name a column of the data",
-    )
+def _require_columns(rows: pl.DataFrame, version: Version, **columns: str) -> None:
+    for what, name in columns.items():
+        if not name or name in rows.columns:
+            continue
+        near = closest(name, rows.columns)
+        raise InvalidInputError(
+            f"{version} has no column {name!r} ({what}); it has {', '.join(rows.columns)}",
+            fix=f"did you mean {near!r}?" if near else "name a column of the data",
+        )
