@@ -14,11 +14,11 @@ from tidemill.core.ref import Version
 from tidemill.core.run import Run
 from tidemill.core.text import spell
 from tidemill.lineage.artifacts import find_artifact, find_artifacts
+from tidemill.lineage.owners import owner_of
 from tidemill.lineage.policies import VERDICT, verdict_states
 from tidemill.lineage.refs import moves, resolve
 from tidemill.lineage.writing import find_ref
 from tidemill.practices.collaboration.comments import comments
-from tidemill.practices.collaboration.ownership import owner_of
 from tidemill.practices.integration.verdicts import read_verdict
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.versioning.evidence import DEPTH, evidence_of
