@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.core.digest import ArtifactId
-from tidemill.core.facts import Keyed
+from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.journal import KEYED, RUN_SEALED, entry_digest
 from tidemill.core.query import Entry, Query, Where
+from tidemill.core.run import RunId
 from tidemill.lineage.paging import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tidemill.core.run import RunId
+    from tidemill.lineage.record import Record
+    from tidemill.lineage.writing import RunDraft
     from tidemill.ports.ledger import Ledger
 
 AT_ONCE = 500
@@ -53,9 +55,65 @@ def attested(ledger: Ledger, keys: Mapping[str, RunId]) -> dict[str, Made]:
     Left out are keys that the newest entry gives to another run, and runs without a sound seal.
     O(keys).
     """
+    runs, made = _said(ledger, [*keys, *keys.values()])
+    return {key: made[run] for key, run in keys.items() if runs.get(key) == run and run in made}
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept under a unique key: whom the table gives it to, and whom the journal.
+
+    `said` is the journal's run, where that is sealed; `made` is what it made, by the journal too.
+    """
+
+    key: str
+    holder: RunId | None = None
+    said: RunId | None = None
+    made: Made = frozenset()
+
+    @property
+    def run(self) -> RunId | None:
+        """The run of the key, as the journal attests; None: it is asked anew."""
+        return self.said if self.said == self.holder else None
+
+    def artifact(self, name: str) -> ArtifactId | None:
+        """Return what the journal's run made under a name; None: nothing, or several."""
+        found = [artifact for edge, artifact in self.made if edge == name]
+        return found[0] if len(found) == 1 else None
+
+    def give(self, run: RunDraft) -> None:
+        """Give the key to a run with its commit, unless somebody else had it meanwhile."""
+        run.add(Keyed(key=self.key, run=run.id))
+        run.require(KeyIs(key=self.key, run=self.holder))
+
+
+def kept(record: Record, key: str) -> Kept:
+    """Return what is kept under a unique key; tells where table and journal differ.
+
+    Who may ask anew takes `run`. Who may not (rows added or days counted twice) takes `said`, which
+    a rewritten table does not change. O(log n).
+    """
+    ledger = record.ports.ledger
+    holder = ledger.keys([key]).get(key)
+    runs, _ = _said(ledger, [key])
+    said = runs.get(key)
+    made = _said(ledger, [said])[1] if said else {}
+    if said not in made:
+        said = None
+    if said != holder:  # somebody may have been given it between the two looks
+        holder = ledger.keys([key]).get(key)
+    if said != holder:
+        record.tell.line(
+            f"the key {key[:40]} is not what the journal says of it: the record was changed;"
+            " it is not relied on (see tidemill audit verify)"
+        )
+    return Kept(key=key, holder=holder, said=said, made=made.get(said or "", frozenset()))
+
+
+def _said(ledger: Ledger, subjects: Sequence[str]) -> tuple[dict[str, RunId], dict[str, Made]]:
+    """Return what the journal's newest sound entries say: runs of keys, what sealed runs made."""
     runs: dict[str, RunId] = {}
     made: dict[str, Made] = {}
-    for entry in _sound_entries(ledger, [*keys, *keys.values()]):
+    for entry in _sound_entries(ledger, subjects):
         payload = entry.payload or b""
         if entry.kind == KEYED:
             runs[entry.subject] = _keyed.decode(payload).run
@@ -64,7 +122,7 @@ def attested(ledger: Ledger, keys: Mapping[str, RunId]) -> dict[str, Made]:
             made[entry.subject] = frozenset(
                 (name, artifact) for role, name, artifact, _ in content.edges if role == "made"
             )
-    return {key: made[run] for key, run in keys.items() if runs.get(key) == run and run in made}
+    return runs, made
 
 
 def _sound_entries(ledger: Ledger, subjects: Sequence[str]) -> Iterator[Entry]:

@@ -10,7 +10,6 @@ import msgspec
 
 from tidemill.core.digest import ArtifactId, digest_of_value
 from tidemill.core.errors import InvalidInputError
-from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import RefName, Version
@@ -19,6 +18,7 @@ from tidemill.core.signature import Signature
 from tidemill.core.text import counted, table
 from tidemill.core.times import Window, from_microseconds, microseconds, parse_window
 from tidemill.lineage.artifacts import find_artifact, put_value, tree_entries
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.leases import HeldLease, sole
 from tidemill.lineage.refs import ref_name, resolve
 from tidemill.lineage.suggestions import closest
@@ -142,22 +142,22 @@ def predict_data(  # noqa: PLR0913 - what is scored, and how
     span = parse_window(window) if window else None
     spec = _spec(record, name, version, scored, span)
     key = f"scored:{record.project}/{name}:{_identity(spec)}"
-    known = record.ports.ledger.keys([key]).get(key)
-    if known is not None:
-        return _before(record, spec, known)
+    before = kept(record, key)
+    if before.said is not None:
+        return _before(record, spec, before.said)
     ref = ref_name(record, PREDICTIONS, name)
     with sole(record, f"scoring:{ref}", wait_s=_WAIT_S) as held:
-        known = record.ports.ledger.keys([key]).get(key)
-        if known is not None:  # somebody else scored it while we waited
-            return _before(record, spec, known)
-        return _scored(record, spec, scored, _Wish(ref, key, span, at, because, held))
+        before = kept(record, key)
+        if before.said is not None:  # somebody else scored it while we waited
+            return _before(record, spec, before.said)
+        return _scored(record, spec, scored, _Wish(ref, before, span, at, because, held))
 
 
 class _Wish(msgspec.Struct, frozen=True):
     """Where predictions go, and how."""
 
     ref: RefName
-    key: str
+    before: Kept
     span: Window | None
     at: datetime | None
     because: str
@@ -280,8 +280,7 @@ def _sealed(run: RunDraft, stored: StoredTable, taken: _Taken, wish: _Wish) -> P
     run.made(artifact, name=PREDICTIONS, objects=stored.objects)
     run.figure("rows", taken.rows)
     run.figure("rows_rejected", taken.rejected)
-    run.add(Keyed(key=wish.key, run=run.id))
-    run.require(KeyIs(key=wish.key, run=None))
+    wish.before.give(run)
     return run.version(wish.ref, artifact, summary=facts.summary(), always=True)
 
 

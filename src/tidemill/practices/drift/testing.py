@@ -10,11 +10,11 @@ import polars as pl
 from tidemill.core.artifact import Artifact
 from tidemill.core.check import Finding, State, Verdict
 from tidemill.core.errors import ConflictError, InvalidInputError
-from tidemill.core.facts import Keyed, KeyIs, RefAt
-from tidemill.core.query import EdgeRow, Query, Where
+from tidemill.core.facts import RefAt
 from tidemill.core.ref import Version
 from tidemill.core.times import parse_window
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.writing import find_ref, newest_version, opened
 from tidemill.practices.drift.alerts import (
@@ -123,20 +123,21 @@ def _checked(
 ) -> tuple[DriftCheck, bool]:
     check, _ = asked
     key = f"{check}:{record.project}/{rows.name}:{served.artifact}:{rows.window}"
-    known = record.ports.ledger.keys([key]).get(key)
+    before = kept(record, key)
+    known = _recalled(record, before)
     if known is not None:
-        return _recalled(record, known), False
+        return known, False
     record.tell.progress(f"{check} of {served.short_name}, {rows.window}")
     tested = _tested(record, rows, served, frame, asked)
     if isinstance(tested, DriftCheck):
         return tested, False
     try:
-        return _written(record, rows, served, tested, key), True
+        return _written(record, rows, served, tested, before), True
     except ConflictError:  # somebody tested it meanwhile
-        known = record.ports.ledger.keys([key]).get(key)
+        known = _recalled(record, kept(record, key))
         if known is None:
             raise
-        return _recalled(record, known), False
+        return known, False
 
 
 def _tested(
@@ -292,7 +293,7 @@ def _verdict(record: Record, rows: WindowRows, tested: Tested, served: ServedMod
 
 
 def _written(
-    record: Record, rows: WindowRows, served: ServedModel, tested: Tested, key: str
+    record: Record, rows: WindowRows, served: ServedModel, tested: Tested, before: Kept
 ) -> DriftCheck:
     verdict = _verdict(record, rows, tested, served)
     raised = tested.raised and msgspec.structs.replace(tested.raised, verdict=verdict.id)
@@ -311,8 +312,8 @@ def _written(
         run.made(put_value(record, RESULT, answer), name=RESULT)
         run.figure("evidence", answer.evidence)
         run.figure("alarms", len(answer.alarms))
-        run.add(Keyed(key=key, run=run.id))
-        run.require(KeyIs(key=key, run=None), _unmoved(record, rows.name, tested))
+        before.give(run)
+        run.require(_unmoved(record, rows.name, tested))
     if raised is not None and alert is not None:
         tell_alert(record, alert, raised)
     return answer
@@ -339,7 +340,7 @@ def _unmoved(record: Record, name: str, tested: Tested) -> RefAt:
     return RefAt(ref=ref, number=None if find_ref(record, ref) is None else 0)
 
 
-def _recalled(record: Record, run: RunId) -> DriftCheck:
-    where = (Where("run", "=", run), Where("role", "=", "made"), Where("name", "=", RESULT))
-    (edge,) = record.ports.ledger.find(Query(EdgeRow, where=where, limit=1))
-    return read_value(record, find_artifact(record, edge.artifact), DriftCheck)
+def _recalled(record: Record, before: Kept) -> DriftCheck | None:
+    """Return what was found, by the journal alone: no day may be counted twice."""
+    result = before.artifact(RESULT)
+    return read_value(record, find_artifact(record, result), DriftCheck) if result else None

@@ -13,10 +13,9 @@ import msgspec
 from tidemill.core.check import Finding, State, Verdict, worst
 from tidemill.core.digest import ArtifactId, digest_of_value
 from tidemill.core.errors import ConflictError
-from tidemill.core.facts import Keyed, KeyIs
-from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.policies import VERDICT, verdict_states
 from tidemill.lineage.writing import opened
 
@@ -74,9 +73,10 @@ def ask(
     """
     clock = record.ports.clock
     key = _key(record, question)
-    known = _recall(record, key, question)
+    before = kept(record, key)
+    known = _recall(record, before, question)
     if known is not None:
-        return _said_again(record, key, question, known, at)
+        return _said_again(record, before, question, known, at)
     began = clock.monotonic_s()
     findings = tuple(judge())
     state = worst(findings)
@@ -94,10 +94,9 @@ def ask(
                 attach(run)
             run.made(artifact, name=VERDICT)
             if state != "error":
-                run.add(Keyed(key=key, run=run.id))
-                run.require(KeyIs(key=key, run=None))
+                before.give(run)
     except ConflictError:  # somebody judged the same at the same time
-        known = _recall(record, key, question)
+        known = _recall(record, kept(record, key), question)
         if known is None:
             raise
         return known
@@ -108,7 +107,7 @@ def ask(
 
 
 def _said_again(
-    record: Record, key: str, question: Question, known: Gate, at: datetime | None
+    record: Record, before: Kept, question: Question, known: Gate, at: datetime | None
 ) -> Gate:
     """Return a verdict that is kept; where another came after it, it becomes the newest again."""
     subject = question.judged[0].artifact if question.judged else None
@@ -122,8 +121,7 @@ def _said_again(
         for one in question.judged:
             run.used(one.artifact, name=one.name, source=one.source)
         run.made(kept, name=VERDICT)
-        run.add(Keyed(key=key, run=run.id))
-        run.require(KeyIs(key=key, run=known.run))
+        before.give(run)
     return msgspec.structs.replace(known, run=run.id)
 
 
@@ -149,16 +147,12 @@ def _key(record: Record, question: Question) -> str:
     return f"check:{record.project}/{content[3:]}"
 
 
-def _recall(record: Record, key: str, question: Question) -> Gate | None:
-    run = record.ports.ledger.keys([key]).get(key)
-    if run is None:
+def _recall(record: Record, before: Kept, question: Question) -> Gate | None:
+    run, identity = before.run, before.artifact(VERDICT)
+    if run is None or identity is None:
         return None
-    where = (Where("run", "=", run), Where("role", "=", "made"), Where("name", "=", VERDICT))
-    edges = record.ports.ledger.find(Query(EdgeRow, where=where, limit=1))
-    if not edges:
-        return None
-    verdict = read_verdict(record, edges[0].artifact)
+    verdict = read_verdict(record, identity)
     return Gate(
         name=question.check, subject=question.subject, state=verdict.state,
-        findings=verdict.findings, verdict=edges[0].artifact, run=run, is_unchanged=True,
+        findings=verdict.findings, verdict=identity, run=run, is_unchanged=True,
     )  # fmt: skip

@@ -9,11 +9,10 @@ import msgspec
 
 from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import ConflictError, TidemillError
-from tidemill.core.facts import Keyed, KeyIs
-from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.core.ref import Version
 from tidemill.core.times import parse_window
 from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.writing import newest_version, opened
 from tidemill.practices.infrastructure.project import declared
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.practices.monitoring.judged_rows import JudgedRows
     from tidemill.practices.monitoring.own_losses import Loss
@@ -72,18 +70,19 @@ def report_window(  # noqa: D417 - `record` is the context, not an argument of a
     rows = window_rows(record, name, span, moment)
     business = tuple(_business(record))
     key = _memo_key(record, rows, business)
-    known = record.ports.ledger.keys([key]).get(key)
+    before = kept(record, key)
+    known = _recalled(record, before)
     if known is not None:
-        return _recalled(record, known)
+        return known
     record.tell.progress(f"reporting {name} {span}")
     report = computed_report(record, rows, business)
     try:
-        _record_report(record, rows, report, key)
+        _record_report(record, rows, report, before)
     except ConflictError:  # somebody reported the same meanwhile
-        known = record.ports.ledger.keys([key]).get(key)
+        known = _recalled(record, kept(record, key))
         if known is None:
             raise
-        return _recalled(record, known)
+        return known
     return report
 
 
@@ -249,13 +248,12 @@ def _source(figure: BusinessFigure | Metric | Loss) -> str:
         return figure.__qualname__
 
 
-def _recalled(record: Record, run: RunId) -> Report:
-    where = (Where("run", "=", run), Where("role", "=", "made"), Where("name", "=", REPORT))
-    (edge,) = record.ports.ledger.find(Query(EdgeRow, where=where, limit=1))
-    return read_report(record, edge.artifact)
+def _recalled(record: Record, before: Kept) -> Report | None:
+    report = before.artifact(REPORT)
+    return None if before.run is None or report is None else read_report(record, report)
 
 
-def _record_report(record: Record, rows: WindowRows, report: Report, key: str) -> None:
+def _record_report(record: Record, rows: WindowRows, report: Report, before: Kept) -> None:
     artifact = put_value(record, REPORT, report, summary=report_summary(report))
     labels = newest_version(record, ref_name(record, LABELS, rows.name))
     served = rows.served
@@ -270,8 +268,7 @@ def _record_report(record: Record, rows: WindowRows, report: Report, key: str) -
         for figure in (*report.figures, *report.business, *report.operational):
             if figure.value is not None:
                 run.figure(figure.name, figure.value)
-        run.add(Keyed(key=key, run=run.id))
-        run.require(KeyIs(key=key, run=None))
+        before.give(run)
 
 
 def report_summary(report: Report) -> dict[str, str | int | float | bool | None]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.ports.stream import StreamPosition
     from tidemill.practices.versioning.tables import StoredTable
@@ -287,9 +286,3 @@ def collect_if_over(record: Record, name: str, window: Window, moment: datetime)
     """Seal what a window has by now, if it is over."""
     if window.end <= moment:
         collect(record, name, window=str(window), at=moment)
-
-
-def last_run(record: Record, name: str, window: Window) -> RunId | None:
-    """Return the run that sealed a window last; None: it is not sealed."""
-    key = f"window:{record.project}/{name}:{window}"
-    return record.ports.ledger.keys([key]).get(key)

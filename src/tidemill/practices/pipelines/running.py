@@ -13,10 +13,10 @@ from tidemill.core.errors import (
     StepFailedError,
     TidemillError,
 )
-from tidemill.core.facts import Keyed, KeyIs
+from tidemill.core.facts import KeyIs
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Version
-from tidemill.lineage.attested import attested
+from tidemill.lineage.attested import kept
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.effects import perform_effects, planned_lines
 from tidemill.practices.pipelines.figures import active_figures
@@ -166,22 +166,21 @@ def _seal(
     time one registers its versions.
     """
     key = _key(opening, plan)
-    before = record.ports.ledger.keys([key]).get(key)
-    if before is not None and attested(record.ports.ledger, {key: before}):
+    before = kept(record, key)
+    if before.run is not None:
         if opening.draft is not None:
             plan.record_inputs(opening.draft)
-        return _adopt(record, opening, before)
+        return _adopt(record, opening, before.run)
     draft = opening.required_draft()
     plan.record_inputs(draft)
     pending = [candidate.register(record, draft) for candidate in plan.candidates]
     for name, value, step in figures:
         draft.figure(name, value, step=step)
-    draft.add(Keyed(key=key, run=draft.id))
-    draft.require(KeyIs(key=key, run=before))
+    before.give(draft)
     try:
         draft.seal()
     except ConditionFailedError as error:
-        known = record.ports.ledger.keys([key]).get(key)
+        known = kept(record, key).run
         if not isinstance(error.condition, KeyIs) or known is None:
             raise
         return _adopt(record, opening, known)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from tidemill.core.check import Finding, Verdict, worst
 from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import ConflictError, InvalidInputError, NotFoundError
-from tidemill.core.facts import Keyed, KeyIs
-from tidemill.core.query import EdgeRow, Query, Where
 from tidemill.lineage.artifacts import find_artifact, read_value
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.writing import opened
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
@@ -43,7 +42,8 @@ def checked(record: Record, pointer: str, *, contract: str, at: datetime | None)
     moment = record.moment(at)
     declared = put_contract(record, spec, at)
     key = _key(record, data, spec, moment)
-    known = _recall(record, key)
+    before = kept(record, key)
+    known = _recall(record, before)
     if known is not None:
         return known
     findings = _findings(record, data, spec, moment)
@@ -56,10 +56,9 @@ def checked(record: Record, pointer: str, *, contract: str, at: datetime | None)
             run.used(data.artifact.id, name="data", source=data.version.run)
             run.used(declared.artifact, name="contract", source=declared.run)
             run.made(verdict_artifact(record, verdict), name=VERDICT)
-            run.add(Keyed(key=key, run=run.id))
-            run.require(KeyIs(key=key, run=None))
+            before.give(run)
     except ConflictError:  # somebody judged the same at the same time
-        known = _recall(record, key)
+        known = _recall(record, kept(record, key))
         if known is None:
             raise
         return known
@@ -76,15 +75,11 @@ def _key(record: Record, data: DataVersion, spec: ContractSpec, moment: datetime
     return f"contract:{record.project}/{content[3:]}"
 
 
-def _recall(record: Record, key: str) -> Verdict | None:
-    run = record.ports.ledger.keys([key]).get(key)
-    if run is None:
+def _recall(record: Record, before: Kept) -> Verdict | None:
+    verdict = before.artifact(VERDICT)
+    if before.run is None or verdict is None:
         return None
-    where = (Where("run", "=", run), Where("role", "=", "made"), Where("name", "=", VERDICT))
-    edges = record.ports.ledger.find(Query(EdgeRow, where=where, limit=1))
-    if not edges:
-        return None
-    return read_value(record, find_artifact(record, edges[0].artifact), Verdict)
+    return read_value(record, find_artifact(record, verdict), Verdict)
 
 
 def _findings(

@@ -10,11 +10,12 @@ import msgspec
 from tidemill.core.artifact import Artifact
 from tidemill.core.digest import Digest
 from tidemill.core.errors import InvalidInputError
-from tidemill.core.facts import Keyed, KeyIs, RefAt
+from tidemill.core.facts import RefAt
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import Version
 from tidemill.lineage.artifacts import find_artifact
+from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.leases import sole
 from tidemill.lineage.refs import ref_name, resolve
 from tidemill.lineage.writing import newest_version, opened
@@ -210,10 +211,10 @@ def _ingested(
     _begin(record, wish.watchers, base)
     came = _stream(record, given, writer, wish.watchers, held)
     stored = writer.finish()
-    since = _one_key(record, f"since:{ref}")
-    known = _one_key(record, f"delivery:{ref}:{since}:{came}")
-    if base and known and not wish.again:
-        return _added_before(record, ref, known, given.name)
+    since = kept(record, f"since:{ref}")
+    delivered = kept(record, f"delivery:{ref}:{since.said}:{came}")
+    if base and delivered.said and not wish.again:
+        return _added_before(record, ref, delivered.said, given.name)
     with opened(
         record, kind="ingest", name=ref.name, at=wish.at, because=wish.because,
         params={"source": given.name, "append": wish.append},
@@ -226,9 +227,9 @@ def _ingested(
         run.made(stored.artifact, name="data", objects=stored.objects)
         pending = run.version(ref, stored.artifact)
         if base is None and not _is_newest(record, ref, stored):
-            _set_key(run, f"since:{ref}", since)
-            since, known = run.id, None
-        _set_key(run, f"delivery:{ref}:{since}:{came}", known)
+            since.give(run)
+            delivered = Kept(key=f"delivery:{ref}:{run.id}:{came}")
+        delivered.give(run)
     return Ingested(
         version=pending.version, is_new=pending.is_new, rows=stored.manifest.rows,
         rows_added=writer.rows_written if pending.is_new else 0,
@@ -239,15 +240,6 @@ def _ingested(
 def _is_newest(record: Record, ref: RefName, stored: StoredTable) -> bool:
     newest = newest_version(record, ref)
     return isinstance(newest, Version) and newest.artifact == stored.artifact.id
-
-
-def _one_key(record: Record, key: str) -> RunId | None:
-    return record.ports.ledger.keys([key]).get(key)
-
-
-def _set_key(run: RunDraft, key: str, known: RunId | None) -> None:
-    run.add(Keyed(key=key, run=run.id))
-    run.require(KeyIs(key=key, run=known))
 
 
 def _begin(record: Record, watchers: Sequence[Watcher], base: _Base | None) -> None:
