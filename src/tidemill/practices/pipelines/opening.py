@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.digest import digest_of_value
-from tidemill.core.errors import ConflictError
 from tidemill.core.facts import RunOpened
 from tidemill.core.run import RunId
 from tidemill.lineage.refs import resolve
@@ -16,10 +15,10 @@ from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import (
     code_identity,
     environment_identity,
-    project_code,
 )
 from tidemill.practices.pipelines.ends import Circumstances
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
+from tidemill.practices.pipelines.loaded_code import loaded_code
 from tidemill.practices.pipelines.session_code import MAIN
 from tidemill.practices.pipelines.session_files import session_files
 from tidemill.practices.pipelines.spelling import Speller, shown
@@ -27,15 +26,11 @@ from tidemill.practices.pipelines.spelling import Speller, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
-    from tidemill.core.digest import Digest
     from tidemill.core.query import Lease
     from tidemill.core.run import Status
     from tidemill.lineage.record import Record
     from tidemill.practices.pipelines.declare import Pipeline
-
-_CODE_LOADED: dict[Path, Digest] = {}
 
 
 class RunWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +57,7 @@ class Opening:
         self._record, self._pipeline, self._wish = record, pipeline, wish
         self.at: datetime = record.moment(wish.at)
         self.code = code_identity(record)
-        self.project_code = _loaded_code(record)
+        self.project_code = loaded_code(record)
         self._environment = record.ports.workspace.environment()
         self.environment = environment_identity(self._environment)
         self.params = {
@@ -133,19 +128,3 @@ class Opening:
         )  # fmt: skip
         project = digest_of_value(self._record.project)[3:11]
         return f"memo:pipeline:{project}:{content.partition(':')[2]}"
-
-
-def _loaded_code(record: Record) -> Digest:
-    """Return the digest of the project's code, which is the one that this process loaded.
-
-    Raises:
-        ConflictError: the files changed since; what runs here would not be what is recorded.
-    """
-    code = project_code(record)
-    root = record.ports.workspace.root
-    if _CODE_LOADED.setdefault(root, code) != code:
-        raise ConflictError(
-            "the project's code changed after this process had loaded it",
-            fix="start it again: the command, the kernel of the notebook, or `tidemill up`",
-        )
-    return code

@@ -255,21 +255,23 @@ class LocalExecutor:
             self._watch(worker)
 
     def _worker_for(self, order: StepOrder) -> Worker | None:
-        fitting = [worker for worker in self._workers if worker.threads == order.threads]
+        fitting = [
+            one for one in self._workers if (one.threads, one.code) == (order.threads, order.code)
+        ]
         idle = next((worker for worker in fitting if not worker.orders), None)
         if idle is not None:
             return idle
         if len(self._workers) < self._limit:
-            return self._started(order.threads)
+            return self._started(order)
         other = next((worker for worker in self._workers if not worker.orders), None)
         if other is not None:
             self._end_head(other, "cancelled")
-            return self._started(order.threads)
+            return self._started(order)
         least = min(fitting, key=lambda worker: len(worker.orders), default=None)
         return least if least is not None and len(least.orders) < self._ahead else None
 
-    def _started(self, threads: int) -> Worker:
-        worker = Worker(self._command, self._folder, threads)
+    def _started(self, order: StepOrder) -> Worker:
+        worker = Worker(self._command, self._folder, order.threads, order.code)
         self._workers.append(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)

@@ -41,8 +41,8 @@ _THREAD_VARIABLES = (
 class Worker:
     """One worker process, the orders that it has been sent, and what it has printed."""
 
-    def __init__(self, command: Sequence[str], folder: Path, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, command: Sequence[str], folder: Path, threads: int, code: str) -> None:
+        self.threads, self.code = threads, code  # one that has loaded other code is of no use
         self.orders: deque[StepOrder] = deque()
         self.head_since = 0.0
         self.reader = FrameReader()
