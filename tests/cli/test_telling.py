@@ -70,3 +70,12 @@ def test_a_closed_stream_never_stops_the_work(time_of) -> None:
     tell.line("done")
     assert stream.closed
     assert not tell.is_cancelled
+
+
+def test_what_has_not_moved_is_not_told_twice_in_lines_that_stay(time_of) -> None:
+    out = io.StringIO()
+    tell = Telling(out, {})
+    for second in range(1, 30):
+        time_of["s"] = float(second)
+        tell.progress("running known" if second % 2 else "steps", 0, 6)
+    assert out.getvalue().splitlines() == ["running known  0 of 6", "steps  0 of 6"]

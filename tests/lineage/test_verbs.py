@@ -431,3 +431,19 @@ def test_a_note_is_told_by_what_it_is_and_on_which_version(record, graph) -> Non
     told = {event.what: event.why for event in log(record, "model:delay").events}
     assert told["comments on version 2"] == "odd"
     assert told["approves @prod on version 2"] == "read it"
+
+
+def test_diff_says_what_two_runs_have_alike(record, graph) -> None:
+    data = resolve(record, "data:flights@2")
+    twice = [str(trained(record, data, 300)) for _ in range(2)]
+    same = diff(record, *twice)
+    assert same.same == ("parameters", "data", "metrics")
+    assert "parameters, data, metrics: the same" in str(same)
+    assert diff(record, "model:delay@1", "model:delay@2").same == ()
+
+
+def test_a_misspelt_alias_is_told_the_usual_one(record, graph) -> None:
+    with pytest.raises(NotFoundError, match="did you mean model:delay@champion"):
+        resolve(record, "model:delay@champoin")
+    with pytest.raises(NotFoundError, match="tidemill promote model:delay@2 challenger"):
+        resolve(record, "model:delay@chalenger")

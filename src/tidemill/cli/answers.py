@@ -7,6 +7,7 @@ With `--json` standard output holds one JSON value: the result as it is, or
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.cli.telling import Telling
-from tidemill.core.text import folded
+from tidemill.core.text import WIDTH, folded, within_columns
 from tidemill.lineage.fields import told
 from tidemill.lineage.record import Tell
 
@@ -78,6 +79,8 @@ def _json(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return folded("\n".join(map(told, value)))
-    return folded(told(value))
+    columns = shutil.get_terminal_size((WIDTH, 0)).columns
+    with within_columns(columns):
+        if isinstance(value, list | tuple):
+            return folded("\n".join(map(told, value)))
+        return folded(told(value))

@@ -32,6 +32,8 @@ class Telling(Tell):
         self._began_s = time.monotonic()
         self._told_s = 0.0
         self._told = ""
+        self._at: dict[str, float | None] = {}
+        """How far each task was when it was last told of in a line that stays."""
         self._has_line = False
         self._lock = threading.Lock()
 
@@ -46,7 +48,8 @@ class Telling(Tell):
             self._told_s, self._told = now, what
             if self._is_terminal:
                 self._draw(_spelled(what, done, of, now - self._began_s))
-            else:
+            elif what not in self._at or self._at[what] != done:  # no line is told twice
+                self._at[what] = done
                 self._write(_spelled(what, done, of, now - self._began_s) + "\n")
 
     def line(self, text: str) -> None:

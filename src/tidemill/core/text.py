@@ -1,6 +1,8 @@
 """How values look as text: tables and trees, for `repr`, the command line and logs alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 Cell = object
 WIDTH = 100
@@ -14,6 +16,19 @@ _LAST = 12
 _NEAREST = 40
 """Columns that a text keeps deep in a tree, and that the names of a table keep."""
 _GAP, _BELOW = "  ", "    "
+
+_room: ContextVar[int] = ContextVar("room", default=WIDTH)
+"""Columns that there are for tables: fewer than `WIDTH` on a narrow terminal."""
+
+
+@contextmanager
+def within_columns(columns: int) -> Iterator[None]:
+    """Draw tables for so many columns, 60 to `WIDTH`, while the block lasts."""
+    token = _room.set(min(max(columns, 60), WIDTH))
+    try:
+        yield
+    finally:
+        _room.reset(token)
 
 
 def spell(value: Cell) -> str:
@@ -99,7 +114,7 @@ def folded(text: str, width: int = WIDTH) -> str:
 def _fitting(widths: Sequence[int], least: Sequence[int]) -> list[int]:
     """Return column widths that fit: the widest column gives way until all do, or all are least."""
     fitted = list(widths)
-    room = WIDTH - len(_GAP) * (len(widths) - 1)
+    room = _room.get() - len(_GAP) * (len(widths) - 1)
     while sum(fitted) > room and fitted != list(least):
         spare = [width if width > floor else 0 for width, floor in zip(fitted, least, strict=True)]
         fitted[spare.index(max(spare))] -= 1
@@ -143,13 +158,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_list: bool 
     for row in titled:
         lines += _lines(row[: len(widths)], widths, numeric[: len(widths)])
         if below:
-            lines += [_BELOW + one for one in wrapped(row[-1], WIDTH - len(_BELOW)) if one]
+            lines += [_BELOW + one for one in wrapped(row[-1], _room.get() - len(_BELOW)) if one]
     return "\n".join(lines)
 
 
 def _is_crowded(widths: Sequence[int]) -> bool:
     """Return whether the last column of a table would have less room than a few words need."""
-    room = WIDTH - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    room = _room.get() - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
     return len(widths) > 2 and widths[-1] > max(room, 0) and room < _WORD
 
 
@@ -157,7 +172,7 @@ def _fitted(
     widths: list[int], cells: Sequence[Sequence[str]], numeric: Sequence[bool], *, is_list: bool
 ) -> list[int]:
     """Return the widths of columns, less where they would be too wide together."""
-    if sum(widths) + len(_GAP) * (len(widths) - 1) <= WIDTH:
+    if sum(widths) + len(_GAP) * (len(widths) - 1) <= _room.get():
         return widths
     flows = [(i > 0 or width > _NEAREST) and not numeric[i] for i, width in enumerate(widths)]
     for narrow, longest in ((_LISTED, _LISTED) if is_list else (_NARROW, _WORD), (_LAST, _LAST)):

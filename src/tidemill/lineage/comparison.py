@@ -34,15 +34,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     new: str
     is_same_content: bool
     parts: tuple[Part, ...]
+    same: tuple[str, ...] = ()
+    """What the two runs have alike, of parameters, code, environment, data and metrics."""
     detail: Any = None
 
     def __str__(self) -> str:
         same = ": the same content" if self.is_same_content else ""
         parts = [folded(f"{self.old} -> {self.new}{same}")]
         parts += map(str, self.parts)
+        if self.same:
+            parts.append(f"{', '.join(self.same)}: the same")
         if self.detail is not None:
             parts.append(folded(told(self.detail)))
-        if len(parts) == 1 and not self.is_same_content:
+        if not self.parts and self.detail is None and not self.is_same_content:
             parts.append("nothing that the record knows of has changed but the content itself")
         return "\n\n".join(parts)
 
@@ -65,14 +69,17 @@ def difference(record: Record, old: str, new: str) -> Difference:
     parts = [changes("summary", _summary(before), _summary(after))]
     if not is_same:
         parts.append(_content(record, before, after))
+    same: tuple[str, ...] = ()
     runs = _run_of(record, before), _run_of(record, after)
     if runs[0] is not None and runs[1] is not None and runs[0].id != runs[1].id:
-        parts += _run_parts(record, runs[0], runs[1])
+        of_runs, same = _run_parts(record, runs[0], runs[1])
+        parts += of_runs
     return Difference(
         old=before.title,
         new=after.title,
         is_same_content=is_same,
         parts=tuple(part for part in parts if part.changes),
+        same=same,
         detail=None if is_same else _detail(record, before, after),
     )
 
@@ -130,14 +137,19 @@ def _detail(record: Record, before: Target, after: Target) -> object:
     return diff(record, before.artifact, after.artifact) if diff and before.artifact else None
 
 
-def _run_parts(record: Record, old: Run, new: Run) -> list[Part]:
-    return [
-        changes("parameter", old.params, new.params),
-        changes("code", *_code(record, old, new)),
-        changes("environment", *_environment(record, old, new)),
-        changes("input", _inputs(record, old), _inputs(record, new)),
-        changes("figure", _figures(record, old), _figures(record, new)),
+def _run_parts(record: Record, old: Run, new: Run) -> tuple[list[Part], tuple[str, ...]]:
+    """Return what differs between two runs, and in words what does not, of what they have."""
+    inputs = _inputs(record, old), _inputs(record, new)
+    figures = _figures(record, old), _figures(record, new)
+    parts = [
+        (changes("parameter", old.params, new.params), "parameters", old.params),
+        (changes("code", *_code(record, old, new)), "code", old.code),
+        (changes("environment", *_environment(record, old, new)), "environment", old.environment),
+        (changes("input", *inputs), "data", inputs[0]),
+        (changes("figure", *figures), "metrics", figures[0]),
     ]
+    same = tuple(word for part, word, has in parts if has and not part.changes)
+    return [part for part, _, _ in parts], same
 
 
 def _code(record: Record, old: Run, new: Run) -> tuple[dict[str, str], dict[str, str]]:

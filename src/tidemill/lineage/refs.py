@@ -222,13 +222,23 @@ def _no_such_ref(record: Record, pointer: Pointer) -> NotFoundError:
     return NotFoundError(f"there is no {wanted} in project {pointer.project}", fix=fix)
 
 
+USUAL_ALIASES = ("champion", "challenger", "prod", "staging")
+"""What people call the version that serves, and the one that may come next."""
+
+
 def _no_such_version(pointer: Pointer, ref: Ref) -> NotFoundError:
     aliases = ", ".join(f"@{alias} ({number})" for alias, number in sorted(ref.aliases.items()))
     exists = f"numbers 1 to {ref.newest}" if ref.newest else "no version yet"
-    near = closest(pointer.word or "", list(ref.aliases))
-    fix = f"did you mean {pointer.kind}:{pointer.name}@{near}?" if near else (
-        f"tidemill log {pointer.kind}:{pointer.name}"
-    )  # fmt: skip
+    name, word = f"{pointer.kind}:{pointer.name}", pointer.word or ""
+    near, usual = closest(word, list(ref.aliases)), closest(word, USUAL_ALIASES)
+    fix = f"tidemill log {name}"
+    if near:
+        fix = f"did you mean {name}@{near}?"
+    elif usual and ref.newest:
+        fix = (
+            f"@{usual} points at no version yet: "
+            f'tidemill promote {name}@{ref.newest} {usual} --because "..."'
+        )
     return NotFoundError(
         f"{pointer} does not exist; there are {exists}, aliases: {aliases or 'none'}", fix=fix
     )

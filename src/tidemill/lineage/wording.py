@@ -46,19 +46,26 @@ def spell_time(time: datetime) -> str:
     return time.strftime("%Y-%m-%d" if is_midnight else "%Y-%m-%d %H:%M:%S")
 
 
+_FIRST = ("rows", "files")
+
+
 def spell_items(items: Mapping[str, Scalar], *, is_whole: bool = False) -> str:
     """Return a mapping as `a=1, b=x`, ids and digests shortened, empty texts left out.
 
-    Values that do not fit into a cell (JSON, texts over 40 characters) are left out too, unless the
-    whole is asked for.
+    How much there is comes first: rows, then files. Values that do not fit into a cell (JSON,
+    texts over 40 characters) are left out too, unless the whole is asked for.
 
+    >>> spell_items({"columns": 8, "rows": 1200})
+    'rows=1,200, columns=8'
     >>> items = {"rows": 1200, "report": "b3:" + "ab" * 32, "commit": "", "places": '{"a": 1}'}
     >>> spell_items(items)
     'rows=1,200, report=b3:abababababab'
     >>> spell_items(items, is_whole=True)
     'rows=1,200, report=b3:abababababab, places={"a": 1}'
     """
-    spelled = ((name, item_text(value)) for name, value in items.items() if value != "")
+    first = [name for name in _FIRST if name in items]
+    ordered = [*first, *(name for name in items if name not in first)]
+    spelled = ((name, item_text(items[name])) for name in ordered if items[name] != "")
     return ", ".join(f"{name}={text}" for name, text in spelled if is_whole or is_short(text))
 
 

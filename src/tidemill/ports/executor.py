@@ -63,6 +63,8 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[Value, ...] = ()
     figures: tuple[tuple[str, float, int], ...] = ()
     error: str = ""
+    fix: str = ""
+    """What an error of ours says to do about it."""
     where: str = ""
     """File and line in the user's own code."""
     wall_s: float = 0.0

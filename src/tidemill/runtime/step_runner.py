@@ -72,7 +72,7 @@ class StepRunner:
         """Run an order; never raises."""
         figures: list[tuple[str, float, int]] = []
         values: tuple[Value, ...] = ()
-        error, where = "", ""
+        error, where, fix = "", "", ""
         before, start = _cpu_s(), time.perf_counter()
         try:
             function = self._found(order)
@@ -83,11 +83,13 @@ class StepRunner:
             if not self._is_own and isinstance(raised, KeyboardInterrupt | bdb.BdbQuit):
                 raise KeyboardInterrupt from raised
             error, where = _told(raised), self._where(raised)
+            fix = raised.fix if isinstance(raised, TidemillError) else ""
             self._trace(raised)
         return StepOutcome(
             order=order.order, state="failed" if error else "done", values=values,
-            figures=tuple(figures), error=error, where=where, wall_s=time.perf_counter() - start,
-            cpu_s=_cpu_s() - before, peak_bytes=_peak_bytes(), outside=self._outside.found(),
+            figures=tuple(figures), error=error, fix=fix, where=where,
+            wall_s=time.perf_counter() - start, cpu_s=_cpu_s() - before,
+            peak_bytes=_peak_bytes(), outside=self._outside.found(),
         )  # fmt: skip
 
     def _call(
@@ -253,7 +255,7 @@ def _told(raised: BaseException) -> str:
     if isinstance(raised, SystemExit):
         return f"it called sys.exit({raised.code!r}); a step returns or raises"
     if isinstance(raised, TidemillError):
-        return f"{raised.what} (fix: {raised.fix})"
+        return raised.what
     try:
         message = str(raised)
     except Exception as broken:  # noqa: BLE001 - an exception that cannot even be printed

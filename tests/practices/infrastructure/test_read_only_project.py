@@ -23,6 +23,10 @@ def protected(record, project):
     for rows in ("x\n1\n2\n", "x\n1\n2\n3\n"):
         (project / "orders.csv").write_text(rows)
         add_data(record, "orders", str(project / "orders.csv"))
+    (project / "flow.py").write_text(
+        "import tidemill as tm\n\n\n@tm.step\ndef half(x: int) -> int:\n    return x // 2\n\n\n"
+        "@tm.pipeline\ndef flow() -> None:\n    half(8)\n"
+    )
     record.ports.close()
     folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
     for folder in folders:
@@ -47,6 +51,9 @@ def test_every_look_at_a_protected_project_works_and_a_change_says_why_not(prote
     for words in COMMANDS:
         done = run(*words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-    refused = run("rm", "data:orders", "--because", "old")
-    assert refused.returncode == 8, (refused.stdout, refused.stderr)
-    assert "can only be read by this user" in refused.stderr
+    for words in (("rm", "data:orders", "--because", "old"), ("run", "flow")):
+        refused = run(*words)
+        assert refused.returncode == 8, (refused.stdout, refused.stderr)
+        assert "read" in refused.stderr
+        assert "by this user" in refused.stderr
+        assert "work on a copy of the project" in refused.stderr

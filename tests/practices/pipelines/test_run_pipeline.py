@@ -409,7 +409,7 @@ def test_data_inside_a_step_names_the_argument_to_add(mill) -> None:
     with pytest.raises(StepFailedError) as caught:
         mill.run("inside")
     assert "data('flights') is called inside step asks" in caught.value.what
-    assert "give the step a parameter" in caught.value.what
+    assert "give the step a parameter" in caught.value.fix
 
 
 def test_data_that_is_not_there_suggests_the_closest(mill) -> None:
@@ -459,3 +459,23 @@ def test_small_values_that_a_pipeline_returns_are_shown_and_again_where_reused(m
     assert "result of step total: 3" in str(first)
     assert mill.run("told").returned == first.returned
     assert list(mill.run("flow").returned.values()) == ["6"]  # of its last step
+
+
+def test_what_an_error_of_ours_in_a_step_asks_for_is_the_fix_itself(mill) -> None:
+    mill.write(
+        """
+        from tidemill.core.errors import InvalidInputError
+
+        @step
+        def bad() -> int:
+            raise InvalidInputError("no rows", fix="give some rows")
+
+        @pipeline
+        def flow():
+            bad()
+        """
+    )
+    with pytest.raises(StepFailedError) as caught:
+        mill.run()
+    assert caught.value.what.endswith("no rows")
+    assert caught.value.fix.startswith("give some rows; then run the same command again")

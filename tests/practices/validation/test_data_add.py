@@ -293,3 +293,8 @@ def _forget(record):
     from tidemill.practices.infrastructure import project
 
     project._LOADED.clear()
+
+
+def test_a_file_to_check_that_is_not_there_is_told_as_that(record) -> None:
+    with pytest.raises(NotFoundError, match="there is no folder 'no/such'"):
+        check_data(record, "no/such/file.csv")

@@ -281,6 +281,11 @@ class LocalObjectStore:
                 f"no room left for objects in {self._root}: {free:,} bytes free",
                 fix="make room on that disk, or set record.objects to a folder on a larger one",
             )
+        if isinstance(error, PermissionError):
+            return UnavailableError(
+                f"objects in {self._root} cannot be read or written by this user: {error.strerror}",
+                fix="ask its owner for the right to write there, or work on a copy of the project",
+            )
         return UnavailableError(
             f"objects in {self._root} cannot be read or written: {error.strerror}",
             fix="see who owns that folder and whether its disk is well",

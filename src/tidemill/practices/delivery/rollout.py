@@ -122,7 +122,7 @@ def _awaited(record: Record, wanted: ServiceSpec) -> ServiceStatus:
                 f"@{wanted.model_version} in {waited_s:.0f} s: {status.error or 'it still starts'}",
                 fix="mend what the log says and deploy again; what served before serves on",
             )
-        record.tell.progress(f"{wanted.name}: {status.state}", waited_s, within_s)
+        record.tell.progress(f"{wanted.name}: {status.state}")
         clock.sleep(POLL_S)
 
 

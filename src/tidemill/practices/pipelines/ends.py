@@ -175,7 +175,7 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
     facts.append(
         RunSealed(
             run=run, status="done" if is_done else "failed", sealed_at=now,
-            error="" if is_done else without_secrets(error_text(outcome)),
+            error="" if is_done else without_secrets(_with_fix(outcome)),
         )
     )  # fmt: skip
     if end.is_memoized:
@@ -196,6 +196,10 @@ def _figures(run: RunId, outcome: StepOutcome, now: datetime) -> Figured:
         run=run, keys=tuple(row[0] for row in rows), values=tuple(row[1] for row in rows),
         steps=tuple(row[2] for row in rows), at=(now,) * len(rows),
     )  # fmt: skip
+
+
+def _with_fix(outcome: StepOutcome) -> str:
+    return f"{error_text(outcome)} (fix: {outcome.fix})" if outcome.fix else error_text(outcome)
 
 
 def error_text(outcome: StepOutcome) -> str:

@@ -368,5 +368,6 @@ def _failure(end: StepEnd) -> StepFailedError:
     printed = f"\n  it printed last:\n{tail}" if tail else ""
     return StepFailedError(
         f"step {name} failed: {error_text(outcome)}{printed}",
-        fix="mend it and run the same command again; steps that had finished are kept",
+        fix=f"{outcome.fix or 'mend it'}; then run the same command again: steps that had finished"
+        " are kept",
     )

@@ -92,6 +92,8 @@ def _contract(record: Record, data: object, contract: str) -> ContractSpec:
     file, _, name = contract.partition(":")
     if file.endswith(".py"):
         return _in_file(Path(file), name)
+    if isinstance(data, str | Path):
+        record.ports.sources.place(str(data))  # a file that is not there is told as that
     found = find_contract(record, name_of(data), contract)
     if found is None:
         raise NotFoundError(
