@@ -319,3 +319,19 @@ def test_the_command_ranks_points_and_a_sweep_without_a_figure_is_a_failed_check
         "sweep", "flow", "--random", "2", "depth=13..14", "--by", "nothing", "--minimize"
     )
     assert done.returncode == 3
+
+
+def test_a_sweep_refuses_what_each_of_its_points_would_do_to_the_world(mill) -> None:
+    mill.write(
+        """
+        import tidemill as tm
+
+        @pipeline
+        def flow(n: int = 3):
+            tm.figure("loss", n)
+            tm.promote("model:late", "champion", because="each point would")
+        """
+    )
+    with pytest.raises(UsageError, match="each would promote") as raised:
+        sweep(mill.record, "flow", grid=("n=1,2",), by="loss", minimize=True)
+    assert "tidemill promote" in raised.value.fix

@@ -44,6 +44,8 @@ EFFECTS = frozenset(
     }
 )
 """Operations, by their names in Python, that are steps where a pipeline function calls them."""
+HARMLESS = frozenset({"check"})
+"""Those that change nothing but the record of the run, which points of a sweep may do too."""
 
 
 class CandidatePointer(str):
@@ -102,11 +104,18 @@ def planned_effect(
     """Plan an operation as a step of the pipeline that is running; None: it is to be done now.
 
     Raises:
-        UsageError: an argument is a step's result.
+        UsageError: an argument is a step's result; or this is a point of a sweep, each of which
+            would change what all share, before it is known which is best.
     """
     plan = active_plan.get()
     if not isinstance(plan, Plan) or operation.name not in EFFECTS:
         return None
+    if plan.is_point and operation.name not in HARMLESS:
+        raise UsageError(
+            f"a sweep runs this pipeline once for each point, and each would {operation.name}",
+            fix=f"take {operation.name} out of the pipeline, sweep, and do it with the best point:"
+            f" {_afterwards(operation)}",
+        )
     for given in (*args, *options.values()):
         if isinstance(given, Output):
             raise UsageError(
@@ -115,6 +124,11 @@ def planned_effect(
             )
     plan.effects.append(Effect(operation, perform, args, options))
     return EffectOutcome(operation.name)
+
+
+def _afterwards(operation: Operation) -> str:
+    """Return the command that does an operation, which its help explains."""
+    return f"tidemill {' '.join(operation.command)} --help"
 
 
 def perform_effects(

@@ -41,6 +41,8 @@ class RunWish(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
     parent: RunId | None = None
     is_plan: bool = False
+    is_point: bool = False
+    """It is one of many of a sweep, so that it must change nothing but the record."""
     is_in_process: bool = False
 
 

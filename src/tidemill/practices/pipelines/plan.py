@@ -51,6 +51,7 @@ class Plan:
         self.inputs: list[Output] = []
         self.candidates: list[Candidate] = []
         self.effects: list[Effect] = []
+        self.is_point = False
         self.releases: list[Version] = []
         """Releases of which code is used."""
         self._pumped = record.ports.clock.monotonic_s()

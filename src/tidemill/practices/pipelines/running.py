@@ -53,6 +53,7 @@ def run(
         record, identities, opening.begin, opening.renewal, is_in_process=wish.is_in_process
     )
     plan = Plan(record, schedule, opening.at, is_dry=wish.is_plan)
+    plan.is_point = wish.is_point
     figures: Figures = []
     if wish.is_plan:
         return _planned(pipeline, plan, arguments)

@@ -244,7 +244,9 @@ class _Sweeping:
 
     def _run(self, record: Record, asked: _Asked) -> _Ended:
         """Run one point, in a lane; what fails in the user's code costs this point."""
-        wish = RunWish(at=self._at, because=self._wish.because, parent=self._draft.id)
+        wish = RunWish(
+            at=self._at, because=self._wish.because, parent=self._draft.id, is_point=True
+        )  # fmt: skip
         try:
             return _Ended(result=run(record, self._pipeline, asked.params, wish))
         except (InvalidInputError, CheckFailedError) as error:
