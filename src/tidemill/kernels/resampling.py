@@ -50,6 +50,60 @@ def bootstrap_bounds(figures: NDArray[np.float64], tail: float, blocks: int) -> 
     return float(low), float(high)
 
 
+def ratio_bounds(
+    draws: NDArray[np.float64], sums: NDArray[np.float64], rows: NDArray[np.float64], tail: float
+) -> tuple[float, float]:
+    """Return bounds of a mean loss, sum(sums) / sum(rows), that leave `tail` on each side.
+
+    Squared errors of few groups are skewed: where by chance no group is bad, their spread is small
+    too, and the plain interval ends below the truth. So each draw is judged by its own spread, on
+    the logarithm, which the plain interval can only widen; no end is further than twice that of t.
+
+    Args:
+        draws: how often each draw takes each block, shape (draws, blocks).
+        sums: of the loss in each block, not negative, shape (blocks,).
+        rows: or their weight, of each block, shape (blocks,).
+        tail: such as 0.025.
+
+    Source: bootstrap-t, Efron, Tibshirani, "An introduction to the bootstrap" (1993), 12.5; errors
+    of a ratio by linearization, Cochran, "Sampling techniques" (1977), 6.3.
+    """
+    blocks = len(sums)
+    taken, means = draws @ rows, np.zeros(len(draws))
+    np.divide(draws @ sums, taken, out=means, where=taken > 0)
+    means, draws, taken = means[taken > 0], draws[taken > 0], taken[taken > 0]
+    low, high = bootstrap_bounds(means, tail, blocks)
+    mean = float(sums.sum() / rows.sum())
+    error = float(_relative_errors(np.ones((1, blocks)), sums, rows)[0])
+    half = error * float(np.sqrt(blocks / (blocks - 1.0)))
+    errors = _relative_errors(draws, sums, rows)
+    usable = (errors > 0.0) & (means > 0.0)
+    if not (mean > 0.0 and error > 0.0 and usable.mean() > 0.95):
+        return low, high
+    studentized = (np.log(means[usable]) - np.log(mean)) / errors[usable]
+    most = -2.0 * student_t_quantile(tail, blocks - 1)
+    below, above = np.clip(np.quantile(studentized, [tail, 1.0 - tail]), -most, most)
+    wide = (mean * np.exp(-above * half), mean * np.exp(-below * half))
+    return min(low, float(wide[0])), max(high, float(wide[1]))
+
+
+def _relative_errors(
+    draws: NDArray[np.float64], sums: NDArray[np.float64], rows: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the standard error of each draw's ratio, as a share of it; 0 where there is none."""
+    blocks = len(sums)
+    whole, taken = draws @ sums, draws @ rows
+    means = whole / taken
+    squares = draws @ (sums * sums) - 2.0 * means * (draws @ (sums * rows))
+    squares += means * means * (draws @ (rows * rows))
+    scaled = np.sqrt(np.maximum(squares, 0.0) * (blocks / (blocks - 1.0)))
+    errors: NDArray[np.float64] = np.divide(
+        scaled, whole, out=np.zeros(len(draws)), where=whole > 0
+    )
+    errors[errors < 1e-7] = 0.0  # what cancellation leaves
+    return errors
+
+
 def bootstrap_p_value(figures: NDArray[np.float64], bound: float, blocks: int) -> float:
     """Return the one-sided p-value of "the figure is at most `bound`".
 

@@ -36,7 +36,7 @@ from tidemill.kernels.metric_sums import (
     row_weights,
 )
 from tidemill.kernels.ranking_metrics import auc
-from tidemill.kernels.regression_metrics import regression_metrics
+from tidemill.kernels.regression_metrics import loss_bounds, regression_metrics
 from tidemill.kernels.resampling import (
     block_codes,
     block_draws,
@@ -184,7 +184,18 @@ def task_estimates(
         return found
     draws = block_draws(count, DRAWS, seed=0)
     drawn = _drawn(task, (label, output, codes, weight), draws, window)
-    return tuple(_with_block_interval(one, drawn.get(one.metric), count, method) for one in found)
+    told = [_with_block_interval(one, drawn.get(one.metric), count, method) for one in found]
+    if task.kind != "regression" or weight is None:
+        return tuple(told)
+    sums = metric_sums("regression", label, output, window=window) * weight[:, None]
+    bounds = loss_bounds(draws, per_block(sums, codes, count), (1.0 - CONFIDENCE) / 2.0)
+    return tuple(_between(one, bounds.get(one.metric)) for one in told)
+
+
+def _between(found: Estimate, bounds: tuple[float, float] | None) -> Estimate:
+    if bounds is None:
+        return found
+    return msgspec.structs.replace(found, low=bounds[0], high=bounds[1])
 
 
 def _drawn(
