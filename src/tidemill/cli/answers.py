@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.cli.telling import Telling
-from tidemill.core.text import WIDTH, folded, within_columns
+from tidemill.core.text import WIDTH, folded, printable, within_columns
 from tidemill.lineage.fields import told
 from tidemill.lineage.record import Tell
 
@@ -37,7 +37,7 @@ class Answers:
         if self.is_json:
             self._write(sys.stdout, _json(value))
         elif value is not None:
-            self._write(sys.stdout, _text(value))
+            self._write(sys.stdout, printable(_text(value)))
 
     def text(self, text: str) -> None:
         """Say a text that is no result: a help page."""
@@ -52,7 +52,8 @@ class Answers:
             told = {"code": error.code, "what": error.what, "fix": error.fix}
             self._write(sys.stdout, _json({"error": told}))
         else:
-            self._write(sys.stderr, f"{error.code}: {error.what}\n  fix: {error.fix}")
+            said = f"{error.code}: {error.what}\n  fix: {error.fix}"
+            self._write(sys.stderr, printable(said))
 
     def finish(self, code: int) -> int:
         """Say what is left to say; returns the exit code."""

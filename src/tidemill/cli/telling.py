@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tidemill.core.text import on_one_line, printable
 from tidemill.lineage.record import Tell
 
 if TYPE_CHECKING:
@@ -47,16 +48,16 @@ class Telling(Tell):
         with self._lock:
             self._told_s, self._told = now, what
             if self._is_terminal:
-                self._draw(_spelled(what, done, of, now - self._began_s))
+                self._draw(on_one_line(_spelled(what, done, of, now - self._began_s)))
             elif what not in self._at or self._at[what] != done:  # no line is told twice
                 self._at[what] = done
-                self._write(_spelled(what, done, of, now - self._began_s) + "\n")
+                self._write(on_one_line(_spelled(what, done, of, now - self._began_s)) + "\n")
 
     def line(self, text: str) -> None:
         """Say one line that stays."""
         with self._lock:
             self._wipe()
-            self._write(text + "\n")
+            self._write(printable(text) + "\n")
 
     def clear(self) -> None:
         """Take the changing line away."""

@@ -1,5 +1,6 @@
 """How values look as text: tables and trees, for `repr`, the command line and logs alike."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,11 @@ _LAST = 12
 _NEAREST = 40
 """Columns that a text keeps deep in a tree, and that the names of a table keep."""
 _GAP, _BELOW = "  ", "    "
+
+_ACTING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What a terminal acts on in place of showing it, and what it cannot show at all."""
 
 _room: ContextVar[int] = ContextVar("room", default=WIDTH)
 """Columns that there are for tables: fewer than `WIDTH` on a narrow terminal."""
@@ -46,6 +52,30 @@ def spell(value: Cell) -> str:
     if isinstance(value, float):
         return f"{value:z,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return str(value)
+
+
+def printable(text: str) -> str:
+    r"""Return a text of which a terminal shows all and obeys nothing; its lines stay.
+
+    Names of files, parameters and messages may hold escape codes.
+
+    >>> printable("a\x1b[31m")
+    'a\\x1b[31m'
+    """
+    return _ACTING.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def on_one_line(name: str) -> str:
+    r"""Return a name, of a file say, on one line: as `printable`, line breaks and tabs too.
+
+    >>> on_one_line("a\nb.csv")
+    'a\\nb.csv'
+    """
+    return printable(name).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode("ascii")
 
 
 def counted(count: int, what: str) -> str:

@@ -14,7 +14,7 @@ from tidemill.core.artifact import Artifact
 from tidemill.core.canonical import canonical_json
 from tidemill.core.digest import TreeEntry, tree_id
 from tidemill.core.errors import CorruptError
-from tidemill.core.text import counted, table
+from tidemill.core.text import counted, on_one_line, table
 from tidemill.practices.versioning.folder_files import (
     changing,
     file_digest,
@@ -75,7 +75,8 @@ class FolderDiff(msgspec.Struct, frozen=True, kw_only=True):
         ]
         head = f"files: {', '.join(counts)}, {self.unchanged:,} unchanged"
         more = f"\n… and {len(rows) - _LISTED:,} more (--json has all)" if rows[_LISTED:] else ""
-        return f"{head}\n{table(['what', 'file'], rows[:_LISTED])}{more}" if rows else head
+        listed = [[what, on_one_line(name)] for what, name in rows[:_LISTED]]
+        return f"{head}\n{table(['what', 'file'], listed)}{more}" if rows else head
 
     __repr__ = __str__
 
@@ -98,9 +99,11 @@ class FolderView(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         head = f"{counted(self.files, 'file')}, {counted(self.size_bytes, 'byte')}"
-        rows = [[one.suffix or "-", one.files, one.size_bytes] for one in self.suffixes]
+        rows = [
+            [on_one_line(one.suffix) or "-", one.files, one.size_bytes] for one in self.suffixes
+        ]
         more = f"\n… and {self.files - len(self.first):,} more" if self.files > _LISTED else ""
-        names = "\n".join(f"  {name}" for name in self.first)
+        names = "\n".join(f"  {on_one_line(name)}" for name in self.first)
         return f"{head}\n{table(['suffix', 'files', 'bytes'], rows)}\n{names}{more}"
 
     __repr__ = __str__
