@@ -6,16 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tidemill.client.html import live_run
 from tidemill.client.live_run import LiveRun, current_run
 from tidemill.core.errors import InvalidInputError, UsageError
 from tidemill.core.query import Figure, Order, Query, Where
 from tidemill.core.run import Run
 from tidemill.lineage.explain import explained
+from tidemill.lineage.operations import listing
 from tidemill.lineage.show import shown
 from tidemill.lineage.targets import find_run
 from tidemill.practices.pipelines.by_hand import HandRun
@@ -87,10 +90,37 @@ def test_figures_of_many_threads_are_all_kept_also_those_that_are_no_numbers(rec
         for thread in threads:
             thread.join()
         run.figure("bad", float("nan"))
-        run.figure("text", "x")
+        run.figure("worse", float("-inf"))
     found = figures_of(record, run)
     assert sum(one.key == "loss" for one in found) == 8000
-    assert {one.key for one in found if one.value != one.value} == {"bad", "text"}
+    assert {one.key: str(one.value) for one in found if one.key != "loss"} == {
+        "bad": "nan", "worse": "-inf"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["x", "0.5", None, [1.0]])
+def test_a_figure_that_is_no_number_is_an_error_that_names_it(record, value):
+    with LiveRun(record, "try") as run:
+        with pytest.raises(InvalidInputError, match="figure 'loss' is"):
+            run.figure("loss", value)
+        with pytest.raises(InvalidInputError, match="figure 'loss' is"):
+            figure("loss", value)
+    assert figures_of(record, run) == []
+
+
+def test_a_figure_that_is_nan_is_told_once_and_breaks_no_page(record):
+    with LiveRun(record, "try") as run, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for step in range(3):
+            run.figure("loss", float("nan"), step=step)
+        run.figure("auc", float("inf"))
+        assert "loss" in live_run(run)
+    assert [str(one.message) for one in told] == [
+        "tidemill: figure loss is nan at step 0; it is kept, and drawn nowhere",
+        "tidemill: figure auc is inf at step 0; it is kept, and drawn nowhere",
+    ]
+    assert "loss" in str(shown(record, f"run:{run.id}"))
+    assert str(listing(record, "run"))
 
 
 def test_a_run_inside_another_belongs_to_it(record):
@@ -114,6 +144,48 @@ def test_a_model_is_registered_when_the_run_ends_well_and_only_then(record):
         run.log_model("price", booster, sample=rows, label="price")
     assert run.versions == ("model:price@1",)
     assert "made model:price@1" in repr(run)
+
+
+def test_the_label_in_the_sample_is_no_input_of_the_model(record):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rows = pl.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "price": [1.0, 2.0, 3.0, 4.0]})
+    fitted = linear_model.LinearRegression().fit(rows[["a"]].to_numpy(), rows["price"].to_numpy())
+    with LiveRun(record, "try") as run:
+        model = run.log_model("price", fitted, sample=rows, label="price")
+    assert [field.name for field in model.signature.inputs] == ["a"]
+    assert run.versions == ("model:price@1",)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas", "list"])
+def test_a_model_that_reads_one_column_of_text_takes_it_as_its_sample(record, kind):
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    bodies = pl.Series("body", [f"{'good' if i % 2 else 'bad'} day {i}" for i in range(20)])
+    fitted = make_pipeline(text.TfidfVectorizer(), LogisticRegression())
+    fitted.fit(bodies.to_list(), [i % 2 for i in range(20)])
+    sample = {"polars": lambda: bodies, "pandas": bodies.to_pandas, "list": bodies.to_list}[kind]()
+    with LiveRun(record, "try") as run:
+        model = run.log_model("mood", fitted, sample=sample, label="is_good")
+    (field,) = model.signature.inputs
+    assert (field.name, field.datatype, field.categories) == (
+        "x0" if kind == "list" else "body", "BYTES", None,
+    )  # fmt: skip
+    told = model.predict({field.name: ["a good day", "a bad night", None]})["score"]
+    assert told[0] > 0.5 > told[1]
+    whole = pl.DataFrame({"id": [1], "body": ["good"]})
+    with LiveRun(record, "try") as run, pytest.raises(InvalidInputError, match="one column of t"):
+        run.log_model("mood", fitted, sample=whole, label="is_good")
+
+
+def test_a_model_that_cannot_answer_its_sample_is_refused_with_the_reason(record):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    fitted = linear_model.LinearRegression().fit([[0.0], [1.0]], [1.0, 2.0])
+    rows = pl.DataFrame({"a": [0.0], "b": [1.0]})
+    with LiveRun(record, "try") as run, pytest.raises(InvalidInputError, match="expecting 1 feat"):
+        run.log_model("price", fitted, sample=rows)
+    assert run.versions == ()
 
 
 def test_a_model_without_a_sample_says_what_to_give(record):

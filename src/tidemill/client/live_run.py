@@ -141,7 +141,13 @@ class LiveRun:
         self._required().set_parameters(parameters)
 
     def figure(self, name: str, value: SupportsFloat, *, step: int = 0) -> None:
-        """Log a figure, such as a loss; returns at once, and never fails."""
+        """Log a figure, such as a loss; returns at once, whatever the disk does.
+
+        One that is nan or infinite is kept, told once, and left out of charts and rankings.
+
+        Raises:
+            InvalidInputError: the value is a text or something else that is no number.
+        """
         self._required().figure(name, value, step)
 
     def figures(self, values: Mapping[str, SupportsFloat], *, step: int = 0) -> None:
@@ -221,12 +227,14 @@ class LiveRun:
         Args:
             name: the model's name.
             model: a fitted estimator, or a `tm.Model`.
-            sample: some rows as it takes them, for its signature and as reference of drift.
+            sample: some rows as it takes them, with or without the label, for its signature and
+                as reference of drift; of a model that reads text that one column.
             label: the column that it predicts.
             task: what it answers; default: told from the estimator.
 
         Raises:
-            InvalidInputError: no format stores it, or no sample says what it takes.
+            InvalidInputError: no format stores it, no sample says what it takes, or it cannot
+                answer rows of the sample.
         """
         from tidemill.client.estimators import frame_of, model_of  # noqa: PLC0415 - brings NumPy
         from tidemill.practices.versioning.registry import (  # noqa: PLC0415 - as above

@@ -8,6 +8,7 @@ run is `lost`. Parameters belong to the beginning: those known when the run firs
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from typing import TYPE_CHECKING, SupportsFloat
@@ -26,7 +27,7 @@ from tidemill.core.facts import (
 from tidemill.kernels.secret_text import is_secret_name, secret_text, without_secrets
 from tidemill.lineage.writing import RunDraft
 from tidemill.practices.pipelines.capture import capture
-from tidemill.practices.pipelines.figures import open_runs
+from tidemill.practices.pipelines.figures import open_runs, require_number
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, RENEW_S, run_lease, seal_lost_runs
 from tidemill.practices.pipelines.session_files import session_files
 
@@ -53,7 +54,7 @@ _Figure = tuple[str, SupportsFloat, int, "datetime"]
 
 
 class HandRun:
-    """One run by hand; safe for threads. Nothing of it raises in the middle of a training."""
+    """One run by hand; safe for threads. No disk and no database stops a training."""
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class HandRun:
         self._facts: list[Fact] = []
         self._objects: list[Digest] = []
         self._figures: list[_Figure] = []
+        self._odd: set[str] = set()
         self.history: dict[str, list[tuple[int, float]]] = {}
         self._notes, self._renewed = 0, record.ports.clock.monotonic_s()
         self._lease: Lease | None = record.ports.ledger.lease(
@@ -94,7 +96,17 @@ class HandRun:
         open_runs.append(self)
 
     def figure(self, name: str, value: SupportsFloat, step: int = 0) -> None:
-        """Take a figure; numbers of other libraries are read later, by the thread that writes."""
+        """Take a figure; numbers of other libraries are read later, by the thread that writes.
+
+        One that is nan or infinite is kept, and told once; charts and rankings leave it out.
+
+        Raises:
+            InvalidInputError: the value is no number.
+        """
+        require_number(name, value)
+        if isinstance(value, int | float) and not math.isfinite(value) and name not in self._odd:
+            self._odd.add(name)
+            tell(f"figure {name} is {value} at step {step}; it is kept, and drawn nowhere")
         with self._lock:
             self._figures.append((name, value, step, self._record.now()))
             is_much = len(self._figures) >= FLUSH_FIGURES
