@@ -11,6 +11,7 @@ from tidemill.core.errors import CorruptError
 from tidemill.core.signature import Field
 from tidemill.practices.versioning.formats.answers import class_name, task_score
 from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.tree_structure import require_lightgbm_trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +80,8 @@ class LightgbmText:
             raise CorruptError(
                 f"{path.name} is not a whole LightGBM model", fix="store it with Booster.save_model"
             )
+        with reading(path.name):
+            require_lightgbm_trees(text)
         lightgbm = library("lightgbm", "lightgbm")
         with reading(path.name, lightgbm.basic.LightGBMError):
             return lightgbm.Booster(model_str=text.decode("utf-8"))

@@ -13,6 +13,7 @@ import numpy as np
 from tidemill.core.signature import Field
 from tidemill.practices.versioning.formats.answers import probabilities, task_score
 from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.tree_structure import require_xgboost_trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ class XgboostJson:
         with reading(path.name):
             content = path.read_bytes()
             if path.suffix == ".json":  # XGBoost reads what follows the end as well
-                msgspec.json.decode(content)
+                require_xgboost_trees(msgspec.json.decode(content))
         xgboost = library("xgboost", "xgboost")
         with reading(path.name, xgboost.core.XGBoostError):
             booster = xgboost.Booster()

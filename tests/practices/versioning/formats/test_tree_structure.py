@@ -1,0 +1,81 @@
+"""Trees that would kill or hang the process that walks them are refused when they are read."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from made_models import MAKERS
+
+from tidemill.core.errors import CorruptError
+from tidemill.practices.versioning.formats.registry import format_named
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("right_child", "-2147483648"),
+        ("right_child", "0"),
+        ("left_child", "999999"),
+        ("split_feature", "4000000"),
+        ("split_feature", "-1"),
+        ("threshold", "nan"),
+        ("leaf_value", "inf"),
+        ("num_leaves", "2147483647"),
+        ("decision_type", "1"),
+    ],
+)
+def test_a_lightgbm_text_whose_trees_are_damaged_is_refused(
+    tmp_path: Path, line: str, first: str
+) -> None:
+    MAKERS["lightgbm-text"]("regression").save(tmp_path)
+    path = tmp_path / "model.txt"
+    text = path.read_text()
+    damaged = re.sub(rf"(?m)^{line}=\S+", f"{line}={first}", text, count=1)
+    assert len(re.findall(rf"(?m)^{line}=", text)) > 0
+    # the sizes of trees are left out, so that what is found is the tree itself
+    path.write_text(re.sub(r"(?m)^tree_sizes=.*\n", "", damaged))
+    with pytest.raises(CorruptError, match="tree 0"):
+        format_named("lightgbm-text").load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_whole_trees_are_read(tmp_path: Path, kind: str) -> None:
+    for name in ("lightgbm-text", "xgboost-json"):
+        if name == "xgboost-json":
+            pytest.importorskip("xgboost")
+        folder = tmp_path / name
+        folder.mkdir()
+        MAKERS[name](kind).save(folder)
+        assert format_named(name).load(folder) is not None
+
+
+def _first(name: str, value: int) -> Callable[[dict], None]:
+    def change(tree: dict) -> None:
+        tree[name][0] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _first("right_children", 0),
+        _first("right_children", 2**31 - 1),
+        _first("left_children", -1),
+        _first("split_indices", 2**31 - 1),
+        lambda tree: tree["split_conditions"].pop(),
+    ],
+)
+def test_an_xgboost_json_whose_trees_are_damaged_is_refused(
+    tmp_path: Path, change: Callable[[dict], object]
+) -> None:
+    pytest.importorskip("xgboost")
+    MAKERS["xgboost-json"]("regression").save(tmp_path)
+    path = tmp_path / "xgboost.json"
+    model = msgspec.json.decode(path.read_bytes())
+    change(model["learner"]["gradient_booster"]["model"]["trees"][0])
+    path.write_bytes(msgspec.json.encode(model))
+    with pytest.raises(CorruptError, match="tree 0"):
+        format_named("xgboost-json").load(tmp_path)
