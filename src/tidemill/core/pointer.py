@@ -108,6 +108,22 @@ def proposed_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain.strip()).strip("-._")[:MOST_CHARACTERS]
 
 
+def require_name(text: str, kind: str) -> str:
+    """Return a text that can name a thing of this kind: NAME, of this project, without a selector.
+
+    Raises:
+        InvalidInputError: it cannot; the fix is the name most like it.
+    """
+    if re.fullmatch(_NAME, text) and not _is_long(text):
+        return text
+    near = proposed_name(text)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    raise InvalidInputError(
+        f"{shown!r} cannot name a {kind}",
+        fix=f"write {near}; {_RULE}" if near else f"give a name: {_RULE}",
+    )
+
+
 def _no_pointer(text: str, full: str) -> InvalidInputError:
     """Return the error that says what is wrong with a text: its name, its kind, or all of it."""
     before, at, selector = full.partition("@")

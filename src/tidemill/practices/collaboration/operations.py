@@ -8,6 +8,7 @@ import msgspec
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.operation import Kind, Operation
+from tidemill.core.pointer import require_name
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import Ref
 from tidemill.core.text import table
@@ -67,13 +68,14 @@ def add_team(
         because: why.
         at: effective time.
     """
+    name = require_name(name.removeprefix(PREFIX), "team")
     if not members:
         raise InvalidInputError(
             f"team:{name} needs a member", fix=f"tidemill team add {name} MEMBER..."
         )
     known = find_team(record, name)
     everybody = tuple(dict.fromkeys([*(known.members if known else ()), *members]))
-    team = Team(name=name.removeprefix(PREFIX), members=everybody)
+    team = Team(name=name, members=everybody)
     if team != known:
         with opened(record, kind="team", name=team.name, at=at, because=because) as run:
             kept = run.made(put_value(record, "team", team, summary={"members": len(everybody)}))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tidemill.core.operation import Kind, Operation
+from tidemill.core.pointer import require_name
 from tidemill.core.ref import Move
 from tidemill.core.text import counted, spell, table
 from tidemill.lineage.artifacts import find_artifact
@@ -237,6 +238,7 @@ def add_model(  # noqa: PLR0913 - a model, and what its file does not say of it
     """
     from tidemill.practices.versioning import model_adding  # noqa: PLC0415 - brings NumPy
 
+    name = require_name(name.removeprefix("model:"), "model")
     wish = model_adding.Addition(
         name=name, source=source, task=model_adding.wished_task(task, label, classes),
         sample=model_adding.sample_signature(sample, label), allow_code=allow_code, because=because,
