@@ -28,6 +28,11 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.ports.executor import SourcePiece
 from tidemill.practices.infrastructure.session import notebook_shell
 from tidemill.practices.pipelines.code_identity import normal_digest
+from tidemill.practices.pipelines.session_refusals import (
+    refuse_changed_class,
+    refuse_closure,
+    refuse_hidden_reads,
+)
 from tidemill.practices.pipelines.spelling import Speller
 
 if TYPE_CHECKING:
@@ -82,6 +87,7 @@ class _Collected:
         self.pieces[name] = piece
 
     def _definition(self, name: str, defined: type | FunctionType) -> SourcePiece:
+        refuse_closure(self._step, name, defined)
         found = _statement(defined)
         if found is None:
             raise InvalidInputError(
@@ -89,6 +95,10 @@ class _Collected:
                 fix="define it in a cell or a module, not at a prompt or with exec",
             )
         piece, flags = found
+        code = compile(piece.text, piece.label, "exec", flags, dont_inherit=True)
+        refuse_hidden_reads(self._step, name, code, frozenset(self._session))
+        if isinstance(defined, type):
+            refuse_changed_class(self._step, defined, piece)
         for used in _globals_of(piece, flags):
             if used in self._session:
                 self.add(used, self._session[used])
