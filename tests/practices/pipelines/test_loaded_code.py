@@ -22,12 +22,12 @@ def test_a_module_that_is_new_or_was_never_loaded_here_is_no_conflict(mill, monk
     mill.write(FLOW)
     (mill.folder / "late_help.py").write_text("N = 1\n")
     assert list(mill.run().returned.values()) == ["1"]
-    (mill.folder / "late_help.py").write_text("N = 2\n")
-    assert list(mill.run().returned.values()) == ["2"]  # a worker that had loaded the old one went
+    (mill.folder / "late_help.py").write_text("N = 20\n")
+    assert list(mill.run().returned.values()) == ["20"]  # a worker that had loaded the old one went
     (mill.folder / "later_help.py").write_text("M = 3\n")
     monkeypatch.syspath_prepend(mill.folder)
     assert importlib.import_module("later_help").M == 3
-    assert list(mill.run().returned.values()) == ["2"]
+    assert list(mill.run().returned.values()) == ["20"]
     (mill.folder / "later_help.py").write_text("M = 4\n")
     with pytest.raises(ConflictError, match=r"had loaded it: later_help\.py"):
         mill.run()
@@ -47,3 +47,11 @@ def test_a_loaded_module_that_is_gone_is_a_conflict_and_a_comment_is_none(
     (mill.folder / "lost_help.py").unlink()
     with pytest.raises(ConflictError, match=r"lost_help\.py"):
         mill.run()
+
+
+def test_in_process_a_file_that_is_written_between_two_runs_stops_neither(mill) -> None:
+    mill.write(FLOW)
+    (mill.folder / "late_help.py").write_text("N = 1\n")
+    assert list(mill.run(in_process=True).returned.values()) == ["1"]
+    (mill.folder / "new_help.py").write_text("M = 3\n")
+    assert list(mill.run(in_process=True).returned.values()) == ["1"]
