@@ -19,6 +19,8 @@ from tidemill.core.times import parse_time
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _POINTER = re.compile(rf"([a-z][a-z0-9_]*):(?:({_NAME})/)?({_NAME}(?:\.{_NAME})*)(?:@([^@\s]+))?")
+_KEYED = re.compile(rf"prediction:({_NAME})/(\S.*)", re.DOTALL)
+"""A prediction by a caller's own key: everything after the first slash."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?")
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 MOST_CHARACTERS = 128
@@ -76,6 +78,9 @@ def parse_pointer(text: str, *, project: str, kind: str | None = None) -> Pointe
     'champion'
     """
     full = f"{kind}:{text}" if kind and ":" not in text.partition("@")[0] else text
+    match = _KEYED.fullmatch(full)
+    if match and kind in (None, "prediction"):
+        return Pointer(kind="prediction", project=match[1], name=match[2])
     match = _POINTER.fullmatch(full)
     if not match or _is_long(match[3]):
         raise _no_pointer(text, full)

@@ -43,9 +43,9 @@ def locate(record: Record, kind: Kind, pointer: Pointer) -> Located:
     """
     if kind.locate is None:
         raise AssertionError
-    is_own = pointer.project == record.project
+    is_own = pointer.project == record.project and _ID.fullmatch(pointer.name) is not None
     try:
-        # a prediction that a caller told is named by what is watched and the caller's own key
+        # a prediction is named by its id, or by what is watched and the caller's own key
         found: Located = kind.locate(
             record, pointer.name if is_own else f"{pointer.project}/{pointer.name}"
         )

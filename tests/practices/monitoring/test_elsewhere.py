@@ -132,6 +132,17 @@ def test_a_prediction_is_explained_by_the_callers_own_key(record, tidemill, proj
     done = tidemill("why", "prediction:shop/01-3")
     assert done.returncode == 0, done.stderr
     assert "watched:shop@1" in done.stdout
+    got = tidemill("data", "get", "predictions:shop@1", "--out", "p.parquet")
+    assert got.returncode == 0, got.stderr
+    assert "5 rows of predictions:shop@1" in got.stdout
+
+
+def test_a_key_with_a_slash_and_a_space_is_whole(record, tidemill, project):
+    rows = told("binary").head(2).with_columns(id=pl.Series(["a/b c.png", "x@1"]))
+    add(record, rows)
+    for key in rows["id"]:
+        done = tidemill("why", f"prediction:shop/{key}")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_decided_class_without_probabilities_is_judged_by_accuracy(record):

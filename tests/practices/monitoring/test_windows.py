@@ -101,6 +101,17 @@ def test_refused_requests_are_sealed_too_without_outputs(served) -> None:
     assert rows["score"].null_count() == 5
 
 
+def test_a_prediction_is_found_by_its_row_key_in_the_tail_and_in_a_window(served) -> None:
+    rows = days_of_rows(APRIL, 1)
+    ids, key = served.predict(rows), f"delay/{rows['flight'][3]}"
+    assert find_prediction(served.record, key).id == ids[3]
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    found = find_prediction(served.record, key)
+    assert (found.id, found.sealed) == (ids[3], "predictions:delay@1")
+    with pytest.raises(NotFoundError, match="row key 'a/b c'"):
+        find_prediction(served.record, "delay/a/b c")
+
+
 def test_a_prediction_is_found_in_the_tail_and_in_a_window_by_whole_and_short_id(served) -> None:
     rows = days_of_rows(APRIL, 1)
     ids = served.predict(rows)

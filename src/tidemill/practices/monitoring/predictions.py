@@ -25,6 +25,8 @@ from tidemill.wire.prediction_block import decode_block, stream_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import polars as pl
+
     from tidemill.core.signature import Signature
     from tidemill.lineage.record import Record
     from tidemill.practices.monitoring.deployments import ServedModel
@@ -95,16 +97,16 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as people call it
     """Return a prediction by its id or the last 8 or more digits of it, or by `NAME/KEY`.
 
-    `NAME/KEY` is what a caller told by a key of its own. A whole id of ours tells its time, so that
-    only the windows are opened that may hold it.
+    `NAME/KEY` is the row key of what a caller told or asked, or the path of a scored file. A whole
+    id of ours tells its time, so that only the windows are opened that may hold it.
 
     Raises:
         InvalidInputError: it is no id, or several predictions end with it.
         NotFoundError: no deployment of this project has logged it.
     """
-    name, is_told, key = id.removeprefix("prediction:").partition("/")
-    if is_told:
-        id = told_id(record.project, name, key)  # noqa: A001 - as above
+    name, has_key, key = id.removeprefix("prediction:").partition("/")
+    if has_key:
+        return _find_by_key(record, name, key)
     digits = id.lower().removeprefix("prediction:").replace("-", "")
     if not _ID.fullmatch(digits):
         raise InvalidInputError(
@@ -117,11 +119,62 @@ def find_prediction(record: Record, id: str) -> Prediction:  # noqa: A002 - as p
             f"no prediction of project {record.project} has an id that ends with {digits}",
             fix="the answer of the model server has it, as the output prediction_id",
         )
+    return _sole(found, f"end with {digits}", "give more of the last digits")
+
+
+def _find_by_key(record: Record, name: str, key: str) -> Prediction:
+    """Return the prediction of a row key: told ones are found by the id that their key gives."""
+    found = {one.id: one for one in _found(record, name, told_id(record.project, name, key))}
+    found = found or {one.id: one for one in rows_of_key(record, name, key)}
+    if not found:
+        raise NotFoundError(
+            f"no prediction of {name} has the row key {key!r}",
+            fix=f"tidemill data get predictions:{name} shows rows with their prediction_id",
+        )
+    return _sole(found, f"of {name} have the row key {key!r}", "name one by its id")
+
+
+def rows_of_key(record: Record, name: str, key: str) -> Iterator[Prediction]:
+    """Yield the predictions whose row key, or the path of whose scored file, is this text."""
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    stream = record.ports.stream
+    for one in stream_names(stream.names(name), name):
+        for _, data in stream.read(one):
+            block = decode_block(data)
+            names = _key_names(read_deployment(record, block.deployment))
+            for column in block.columns:
+                if column.name in names:
+                    texts = [str(_plain(value)) for value in column.values]
+                    for row in (place for place, text in enumerate(texts) if text == key):
+                        yield _of_block(record, name, block, row)
+    for seal in known_seals(record, name):
+        rows = scan_seals(record, [seal])
+        if rows is None:
+            continue
+        columns = rows.collect_schema().names()
+        deployments = rows.select(pl.col("deployment").unique()).collect().to_series()
+        for deployment in deployments:
+            names = _key_names(read_deployment(record, deployment)) & {*columns}
+            if names:
+                is_named = pl.any_horizontal(pl.col(one).cast(pl.String) == key for one in names)
+                wanted = (pl.col("deployment") == deployment) & is_named
+                yield from _of_rows(record, name, seal, rows.filter(wanted))
+
+
+def _key_names(served: ServedModel) -> set[str]:
+    from tidemill.practices.monitoring.blocks import SCORED_COLUMNS, stored_name  # noqa: PLC0415
+
+    row_key = served.signature.row_key
+    return {SCORED_COLUMNS[1], *((row_key, stored_name("context", row_key)) if row_key else ())}
+
+
+def _sole(found: dict[str, Prediction], what: str, fix: str) -> Prediction:
     if len(found) > 1:
         raise InvalidInputError(
-            f"{len(found)} predictions end with {digits}:"
+            f"{len(found)} predictions {what}:"
             f" {', '.join(f'prediction:{id_}' for id_ in sorted(found)[:_MOST_LISTED])}",
-            fix="give more of the last digits",
+            fix=fix,
         )
     return next(iter(found.values()))
 
@@ -171,9 +224,13 @@ def _in_seal(record: Record, name: str, seal: Seal, digits: str) -> Iterator[Pre
     import polars as pl  # noqa: PLC0415 - heavy
 
     rows = scan_seals(record, [seal])
-    if rows is None:
-        return
-    for row in rows.filter(pl.col("prediction_id").str.ends_with(digits)).collect().to_dicts():
+    if rows is not None:
+        wanted = rows.filter(pl.col("prediction_id").str.ends_with(digits))
+        yield from _of_rows(record, name, seal, wanted)
+
+
+def _of_rows(record: Record, name: str, seal: Seal, rows: pl.LazyFrame) -> Iterator[Prediction]:
+    for row in rows.collect().to_dicts():
         served = read_deployment(record, row["deployment"])
         yield Prediction(
             id=row["prediction_id"], name=name, status=row["status"], at=row["at"],

@@ -125,7 +125,9 @@ def open_data(record: Record, pointer: str, at: datetime | None = None) -> DataV
 
 def version_at(record: Record, pointer: str, at: datetime | None = None) -> Version:
     """Return the version that a pointer names, whatever it is. Raises as `open_data`."""
-    parsed = parse_pointer(pointer, project=record.project, kind=KIND)
+    named = pointer.partition("@")[0].partition(":")[0]
+    kind = named if ":" in pointer.partition("@")[0] and named in TABLE_KINDS else KIND
+    parsed = parse_pointer(pointer, project=record.project, kind=kind)
     if at is not None and parsed.number is None and parsed.word is None and parsed.at is None:
         parsed = msgspec.structs.replace(parsed, at=at)
     return resolve(record, parsed)
