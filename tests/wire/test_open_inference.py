@@ -63,7 +63,7 @@ WRONG = {
     "unknown datatype": (request(tensor(datatype="FP128")), "'x'.*FP128"),
     "nine dimensions": (request(tensor(shape=[1] * 9)), r"'x'.*\[1, 1, "),
     "a row that is none": (request(tensor(shape=[2, 1], data=[[1], 2])), "'x'.*a list of 1"),
-    "text deep inside": (request(tensor(shape=[1, 1, 1], data=[[["a"]]])), "'x'.*holds str"),
+    "text deep inside": (request(tensor(shape=[1, 1, 1], data=[[["a"]]])), "'x'.*text where"),
     "ragged inside": (request(tensor(shape=[1, 2, 2], data=[[[1, 2], [3]]])), "'x' is ragged"),
     "no dimension": (request(tensor(shape=[])), "'x'"),
     "negative shape": (request(tensor(shape=[-1])), "'x'"),

@@ -147,8 +147,9 @@ class Inference:
             raise RequestError(422, error.what) from None
         except Exception as error:  # noqa: BLE001 - the model is foreign code: it may raise anything
             self._logged(draft, "failed", (), self._since(started))
+            told = (str(error).strip().splitlines() or [""])[0][:300]  # stack traces of C++ follow
             return Answer(
-                status=500, body=error_body(f"the model failed: {type(error).__name__}: {error}")
+                status=500, body=error_body(f"the model failed: {type(error).__name__}: {told}")
             )
         logged = logged_outputs(self._model, outputs, self._spec.log_array_bytes)
         ids = self._logged(draft, "ok", logged, self._since(started))

@@ -229,6 +229,11 @@ def _unnest(given: _Input, items: list[Any], depth: int, flat: list[Any]) -> Non
             flat.append(_scalar(given, item, place))
             continue
         length = given.shape[depth + 1]
+        if isinstance(item, str) and given.datatype != "BYTES":
+            raise RequestError(
+                400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: place "
+                f"{place} holds text where a number is needed",
+            )  # fmt: skip
         if not isinstance(item, list):
             raise RequestError(
                 400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: expected "
@@ -245,11 +250,12 @@ def _unnest(given: _Input, items: list[Any], depth: int, flat: list[Any]) -> Non
 
 def _scalar(given: _Input, item: object, place: int) -> object:
     types = _scalars[given.datatype]
+    told = type(item).__name__
     if item is None or (isinstance(item, types) and (bool in types or not isinstance(item, bool))):
         return item
     raise RequestError(
         400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: place {place} "
-        f"holds {type(item).__name__}",
+        f"holds {'text where a number is needed' if isinstance(item, str) else told}",
     )  # fmt: skip
 
 
@@ -268,10 +274,15 @@ def _array(given: _Input, data: list[Any]) -> NDArray[Any]:
                     400, f"tensor {given.name!r}, row {row}: {value} is no {given.datatype}"
                 )
     try:
-        with np.errstate(over="ignore"):  # infinity, as FP32 says
-            return np.array(filled, dtype=code)
+        with np.errstate(over="ignore"):
+            array = np.array(filled, dtype=code)
     except OverflowError as error:
         raise RequestError(400, f"tensor {given.name!r}: {error}") from None
+    if given.datatype == "FP32" and np.isinf(array).any():  # JSON has no infinity: it is too large
+        place = int(np.argmax(np.isinf(array)))
+        row = place // max(1, math.prod(given.shape[1:]))
+        raise RequestError(400, f"tensor {given.name!r}, row {row}: {filled[place]} is no FP32")
+    return array
 
 
 def _from_bytes(given: _Input, piece: memoryview) -> Tensor:

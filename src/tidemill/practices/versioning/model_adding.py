@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
 
 MOST_SAMPLE_ROWS = 100_000
+MOST_FILES, MOST_BYTES = 10_000, 64 * 1024**3
+"""Of a model's folder that is taken in."""
 _MOST_TYPES = 20
 
 
@@ -116,6 +119,7 @@ def _put(wish: Addition, folder: Path) -> tuple[str, ...]:
         )
     with LoadingProcess() as process:
         if path.is_dir():
+            _require_own_files(path)
             shutil.copytree(path, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
             told = process.ask(Ask(do="read", folder=str(folder), allow_code=wish.allow_code))
             return told.code
@@ -130,6 +134,33 @@ def _put(wish: Addition, folder: Path) -> tuple[str, ...]:
             sample=wish.sample, allow_code=wish.allow_code,
         )  # fmt: skip
         return process.ask(ask).code
+
+
+def _require_own_files(folder: Path) -> None:
+    """Look at a model's folder before it is copied: its own files only, and not too much of them.
+
+    Raises:
+        InvalidInputError: it has a link, a pipe or a device (named), or is too large.
+    """
+    if (folder / "model.json").is_file() or not (folder / "model.json").exists():
+        read_card(folder)  # a folder that is no model is not walked
+    count = size_bytes = 0
+    for path in folder.rglob("*"):
+        known = path.lstat()
+        if stat.S_ISDIR(known.st_mode):
+            continue
+        if not stat.S_ISREG(known.st_mode):
+            what = "a link" if path.is_symlink() else "a pipe, socket or device"
+            raise InvalidInputError(
+                f"{path.relative_to(folder).as_posix()} is {what}: a model's folder has files only",
+                fix="remove it, or copy the folder with what its links point at: cp -rL",
+            )
+        count, size_bytes = count + 1, size_bytes + known.st_size
+        if count > MOST_FILES or size_bytes > MOST_BYTES:
+            raise InvalidInputError(
+                f"{folder.name} has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes",
+                fix="give the folder that Model.save wrote, and nothing beside it",
+            )
 
 
 def _live(wish: Addition) -> Model:

@@ -9,10 +9,14 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.errors import CorruptError, MissingExtraError
+import numpy as np
+
+from tidemill.core.errors import CorruptError, InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tidemill.practices.versioning.inputs import Inputs
 
 DAMAGED: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError,
@@ -55,6 +59,24 @@ def reading(what: str, *own: type[Exception], fix: str = "") -> Iterator[None]:
             f"{what} cannot be read as a model: {told}",
             fix=fix or "store it again from where it was trained, and copy it whole",
         ) from None
+
+
+def require_float32(inputs: Inputs) -> None:
+    """Look at the numbers that a library takes as float32; missing ones (NaN) are fine.
+
+    Raises:
+        InvalidInputError: one is infinite or beyond float32; names the input and the row.
+    """
+    beyond = np.abs(inputs.matrix) > np.finfo(np.float32).max
+    if not beyond.any():
+        return
+    row, column = (int(place) for place in np.argwhere(beyond)[0])
+    name = inputs.signature.inputs[column].name
+    raise InvalidInputError(
+        f"input {name!r}, row {row}: {inputs.matrix[row, column]:g} is beyond float32, "
+        "which this model takes",
+        fix="give a number between -3.4e38 and 3.4e38, or leave it missing",
+    )
 
 
 def threads() -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tidemill.core.signature import Field
 from tidemill.practices.versioning.formats.answers import probabilities, task_score
-from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.reading import library, reading, require_float32, threads
 from tidemill.practices.versioning.formats.tree_structure import require_xgboost_trees
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class XgboostJson:
     ) -> Mapping[str, NDArray[Any]]:
         """Return `score`: a probability, one a class, or a number, as the task says."""
         booster = _booster(model)
+        require_float32(inputs)
         booster.set_param({"nthread": threads()})
         xgboost = library("xgboost", "xgboost")
         rows = xgboost.DMatrix(
