@@ -93,6 +93,8 @@ def signature_of(named: tuple[Field, ...], sample: Signature | None) -> Signatur
     if named and all(field.name in columns for field in named):
         fields = tuple(_joined(field, columns[field.name]) for field in named)
         return msgspec.structs.replace(sample, inputs=fields)
+    if len(named) == 1 and (named[0].datatype, named[0].shape) == ("BYTES", ()):
+        return _text_of(sample)
     is_matrix = len(named) == 1 and bool(named[0].shape)
     if named and not is_matrix and len(named) != len(columns):
         missing = [field.name for field in named if field.name not in columns]
@@ -101,6 +103,18 @@ def signature_of(named: tuple[Field, ...], sample: Signature | None) -> Signatur
             fix="give a sample with the columns that the model was trained on",
         )
     return sample
+
+
+def _text_of(sample: Signature) -> Signature:
+    """Return the signature of a model that reads one column of text."""
+    if len(sample.inputs) != 1:
+        raise InvalidInputError(
+            "the model reads one column of text, and the sample has "
+            f"{', '.join(field.name for field in sample.inputs)}",
+            fix="give that column alone, as it was fitted on: sample=rows[COLUMN]",
+        )
+    text = msgspec.structs.replace(sample.inputs[0], categories=None)
+    return msgspec.structs.replace(sample, inputs=(text,))
 
 
 def _joined(named: Field, column: Field) -> Field:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_CATEGORIES = 10_000
+FREE_TEXT_LEVELS, FREE_TEXT_SHARE = 100, 0.9
+"""More levels than this, most of them in one row each: text that people wrote, no categories."""
 
 DEFAULT_OUTPUTS = (Field(name="score", datatype="FP64", is_optional=False),)
 
@@ -33,7 +35,9 @@ def infer_signature(
 ) -> Signature:
     """Return the signature of a model that takes rows like these.
 
-    Text columns become categories: their levels, sorted, are part of the signature. Arrays get the
+    Text columns become categories: their levels, sorted, are part of the signature. A column of
+    more than 100 levels of which nearly all are in one row only is text and no category, unless its
+    type says that it is one (Categorical, Enum). Arrays get the
     shape of a row's value, -1 where the lengths differ; a record in a row becomes a field a member,
     `customer.age`; a list of records a field with `fields`.
 
@@ -105,14 +109,17 @@ def _field(column: pl.Series, *, with_categories: bool) -> Field:
         (column.dtype == pl.Boolean, "BOOL"),
         (column.dtype.is_integer() or column.dtype.is_temporal(), "INT64"),
         (column.dtype.is_float() or column.dtype == pl.Null, "FP64"),
-        (column.dtype in {pl.String, pl.Categorical, pl.Enum}, "BYTES"),
+        (isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum), "BYTES"),
     ]
     datatype = next((name for fits, name in kinds if fits), None)
     if datatype is None:
         raise _unfit(column.name, str(column.dtype))
     categories = None
     if datatype == "BYTES" and with_categories:
-        categories = _levels(column.name, column.cast(pl.String).drop_nulls().unique().to_list())
+        known = column.cast(pl.String).drop_nulls()
+        levels = known.unique().to_list()
+        if column.dtype != pl.String or not is_free_text(len(levels), len(known)):
+            categories = _levels(column.name, levels)
     return Field(name=column.name, datatype=datatype, categories=categories)
 
 
@@ -141,10 +148,11 @@ def _field_of_objects(name: str, values: Sequence[Any], *, with_categories: bool
         )  # fmt: skip
         return Field(name=name, datatype=number)
     if types <= {str}:
+        levels = list(set(values))
+        is_text = not with_categories or is_free_text(len(levels), len(values))
         return Field(
-            name=name, datatype="BYTES",
-            categories=_levels(name, list(set(values))) if with_categories else None,
-        )  # fmt: skip
+            name=name, datatype="BYTES", categories=None if is_text else _levels(name, levels)
+        )
     if types == {bytes}:
         return Field(name=name, datatype="BYTES", is_binary=True)
     if types == {dict}:
@@ -181,6 +189,11 @@ def _members(records: Sequence[Any]) -> tuple[Field, ...]:
         )
         for key in names
     )
+
+
+def is_free_text(levels: int, rows: int) -> bool:
+    """Whether a column of so many levels in so many rows is text, not categories."""
+    return levels > FREE_TEXT_LEVELS and levels >= FREE_TEXT_SHARE * rows
 
 
 def _levels(name: str, levels: list[str]) -> tuple[str, ...]:

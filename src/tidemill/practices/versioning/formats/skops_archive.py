@@ -77,7 +77,9 @@ class SkopsArchive:
             return skops.load(path, trusted=skops.get_untrusted_types(file=path))
 
     def inputs_of(self, model: Any) -> tuple[Field, ...]:  # noqa: ANN401 - an estimator
-        """Return the columns of the frame that the estimator was fitted on."""
+        """Return the columns of the frame that it was fitted on, or the one text that it reads."""
+        if _reads_text(model):
+            return (Field(name="text", datatype="BYTES"),)
         names = getattr(model, "feature_names_in_", ())
         return tuple(Field(name=str(name), datatype="FP64") for name in names)
 
@@ -118,7 +120,26 @@ class SkopsArchive:
 
     def _rows(self, model: Any, inputs: Inputs) -> Any:  # noqa: ANN401 - an estimator, its rows
         names = getattr(model, "feature_names_in_", None)
+        fields = inputs.signature.inputs
+        if names is None and len(fields) == 1 and fields[0].datatype == "BYTES":
+            is_text = fields[0].is_single and fields[0].categories is None
+            if is_text or _reads_text(model):
+                column = inputs.columns[fields[0].name]
+                return np.array(["" if one is None else one for one in column], dtype=object)
         return inputs.matrix if names is None else inputs.frame[[str(name) for name in names]]
+
+
+def _reads_text(model: Any) -> bool:  # noqa: ANN401 - an estimator
+    """Whether it was fitted on one column of text, as vectorizers are: no frame, no matrix."""
+    if hasattr(model, "feature_names_in_"):
+        return False
+    first = model
+    while True:
+        first = getattr(first, "best_estimator_", first)
+        parts = getattr(first, "steps", None) or getattr(first, "transformer_list", None)
+        if not parts:
+            return hasattr(first, "build_analyzer")
+        first = parts[0][1]
 
 
 def canonical_archive(content: bytes) -> bytes:
