@@ -182,7 +182,7 @@ def test_every_way_to_end_badly_has_an_outcome(place, name, arguments, state, er
 def test_a_result_that_cannot_be_stored_names_the_step_and_what_can(place) -> None:
     (outcome,) = place.outcomes([place.submit("odd")])
     assert "step odd" in outcome.error
-    assert "Model" in outcome.error
+    assert "Model" in outcome.fix
 
 
 def test_a_worker_that_dies_costs_its_own_order_only(place, tmp_path) -> None:
