@@ -66,3 +66,9 @@ def test_rows_without_times_tell_days_of_random_parts():
     days = report_of(Task(kind="regression", label="y"), answered(300, 1, seed=0)).days
     assert len(days) == 15
     assert {day.rows for day in days} == {20}
+
+
+def test_a_metric_finds_the_label_by_its_own_name_also_where_rows_are_sealed_without_it():
+    by_name = Metric(lambda rows: rows["y"].mean(), name="mean_y", higher_is_better=True)
+    report = report_of(REGRESSION, answered(50, 1, seed=0), metrics=[within_one, by_name])
+    assert report.figure("mean_y").value is not None

@@ -3,8 +3,9 @@
     @tm.business_figure(name="minutes_saved", unit="minutes a flight", direction="higher")
     def minutes_saved(rows: pl.DataFrame) -> pl.Series: ...
 
-The function gets the columns `label`, `prediction`, `decision` and every context and input column,
-and gives one number a row.
+The function gets the columns `label`, `prediction`, `decision`, the outputs, the label by its own
+name, and every context and input column, and gives one number a row: the same columns in
+`evaluate` and in windows of predictions.
 """
 
 from __future__ import annotations

@@ -177,6 +177,7 @@ def answered_frame(
 ) -> pl.DataFrame:
     """Return what functions of one's own get: label, prediction, decision, and all other columns.
 
+    The label is there by its own name too, as the rows have it, in evaluations and in windows.
     `sample_weight` is for how much each row counts; 1 where nothing says otherwise.
     """
     prediction = output if output.ndim == 1 else output.max(axis=1)
@@ -185,6 +186,9 @@ def answered_frame(
         "decision": decisions(task, output),
         SAMPLE_WEIGHT: np.ones(len(label)) if weights is None else weights,
     }  # fmt: skip
+    if task.label not in frame.columns:  # sealed windows have labels under `label` alone
+        known = frame["label"] if "label" in frame.columns else pl.Series(label)
+        frame = frame.with_columns(known.alias(task.label))
     return frame.with_columns(**{name: pl.Series(column) for name, column in added.items()})
 
 

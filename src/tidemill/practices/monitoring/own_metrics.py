@@ -3,8 +3,8 @@
     @tm.metric(higher_is_better=True)
     def caught_value(rows: pl.DataFrame) -> float: ...
 
-It gets `label`, `prediction`, `decision` and every context and input column, and gives one number
-for all rows.
+It gets `label`, `prediction`, `decision`, the outputs, the label by its own name, and every context
+and input column, in `evaluate` as in windows, and gives one number for all rows.
 """
 
 from __future__ import annotations
