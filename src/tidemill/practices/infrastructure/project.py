@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_IMPORTS_US = re.compile(rb"^\s*(?:import|from)\s+tidemill\b", re.MULTILINE)
+_LOOKS_LIKE_OURS = re.compile(rb"^\s*(?:import|from)\s+tidemill\b", re.MULTILINE)
+"""What is asked of a module that cannot be parsed, so that importing it tells what is wrong."""
 _RUNS_US = re.compile(
     rb"^(?:with\s+)?(?:\w+\s*=\s*)?(?:tm|tidemill)\."
     rb"(?:run|autolog|open|run_pipeline|add_data|add_model|deploy|promote)\(",
@@ -163,8 +165,27 @@ def own_modules(folder: Path) -> Iterator[str]:
         if is_test or not path.stem.isidentifier() or path.resolve() == running:
             continue
         source = path.read_bytes()
-        if _IMPORTS_US.search(source) and not _RUNS_US.search(source):
+        if _imports_us(source) and not _RUNS_US.search(source):
             yield path.stem
+
+
+def _imports_us(source: bytes) -> bool:
+    """Return whether a module imports tidemill, in whatever way Python allows it to be written."""
+    if b"tidemill" not in source:
+        return False
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return _LOOKS_LIKE_OURS.search(source) is not None
+    return any(name.partition(".")[0] == "tidemill" for name in _imported_names(tree))
+
+
+def _imported_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
 
 
 def _is_declared(value: object, type_: type, *, of_class: bool) -> bool:
