@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tidemill.client.drawable import drawable
@@ -122,7 +121,7 @@ class Project(Methods):
         def method(*arguments: object, **options: object) -> object:
             given = with_times(found, options)
             answer = call(self._record, found, arguments, given, role_of=self._role_of)
-            return drawable(answer) if "IPython" in sys.modules else answer
+            return drawable(answer)
 
         return described(method, found.function)
 
