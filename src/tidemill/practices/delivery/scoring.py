@@ -21,8 +21,8 @@ from tidemill.lineage.artifacts import find_artifact, put_value, tree_entries
 from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.leases import HeldLease, sole
 from tidemill.lineage.refs import ref_name, resolve
-from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import opened
+from tidemill.practices.delivery.missing_columns import missing_column_fix
 from tidemill.practices.delivery.request_contract import request_contract
 from tidemill.practices.delivery.scoring_answers import answered_frames
 from tidemill.practices.delivery.scoring_job import ScoredFile, ScoringJob
@@ -306,12 +306,12 @@ def _job(record: Record, spec: ScoringSpec, scoring: Artifact, wish: _Wish) -> S
     from tidemill.practices.versioning.tables import read_manifest  # noqa: PLC0415 - heavy
 
     manifest = read_manifest(objects, manifest_of(data), data.id)
-    _require_columns(spec, [name for name, _ in manifest.schema])
+    _require_columns(record, spec, [name for name, _ in manifest.schema])
     paths = tuple(str(objects.path(fragment.digest)) for fragment in manifest.fragments)
     return msgspec.structs.replace(job, manifest=manifest, fragments=paths)
 
 
-def _require_columns(spec: ScoringSpec, names: Iterable[str]) -> None:
+def _require_columns(record: Record, spec: ScoringSpec, names: Iterable[str]) -> None:
     """Refuse a table without the model's columns before any row is read."""
     known, signature = list(names), spec.signature
     needed = [field.name for field in signature.inputs]
@@ -322,12 +322,10 @@ def _require_columns(spec: ScoringSpec, names: Iterable[str]) -> None:
     ]
     for name in needed:
         if name not in known and name.partition(".")[0] not in known:
-            near = closest(name, known)
             raise InvalidInputError(
                 f"{_data_name(spec)} has no column {name!r}, which {_model_name(spec)} takes",
-                fix=f"is it {near!r}? rename it in the data" if near else
-                f"its columns are {', '.join(known)}",
-            )  # fmt: skip
+                fix=missing_column_fix(record, name, known),
+            )
 
 
 def _before(record: Record, spec: ScoringSpec, run: RunId) -> Scored:
