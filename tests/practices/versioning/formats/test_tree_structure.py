@@ -4,12 +4,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import lightgbm
 import msgspec
+import numpy as np
 import pytest
 from made_models import MAKERS
 
 from tidemill.core.errors import CorruptError
 from tidemill.practices.versioning.formats.registry import format_named
+from tidemill.practices.versioning.formats.tree_structure import require_lightgbm_trees
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,13 @@ def test_an_xgboost_json_whose_trees_are_damaged_is_refused(
     path.write_bytes(msgspec.json.encode(model))
     with pytest.raises(CorruptError, match="tree 0"):
         format_named("xgboost-json").load(tmp_path)
+
+
+def test_a_split_between_known_and_missing_values_is_sound():
+    rng = np.random.default_rng(0)
+    rows = np.where(rng.random((500, 1)) < 0.5, np.nan, rng.choice([1.0, 2.0], (500, 1)))
+    target = np.isnan(rows[:, 0]).astype(float)
+    options = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    booster = lightgbm.train(options, lightgbm.Dataset(rows, target), 5)
+    text = booster.model_to_string().encode()
+    require_lightgbm_trees(text)

@@ -68,7 +68,8 @@ def _require_lightgbm_tree(tree: Mapping[bytes, bytes], features: int, where: st
     wanted = np.concatenate([np.arange(-leaves, 0), np.arange(1, leaves - 1)])
     _require(np.array_equal(children, wanted), where, "has children that make no tree")
     _require(bool(((split >= 0) & (split < features)).all()), where, "splits no known feature")
-    _require(bool(np.isfinite(threshold).all()), where, "has a threshold that is no finite number")
+    # A split between known and missing values has an endless threshold; none has one that is NaN.
+    _require(not np.isnan(threshold).any(), where, "has a threshold that is no number")
     _require_categories(tree, threshold[(kinds & 1) == 1], where)
 
 
