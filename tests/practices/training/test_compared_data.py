@@ -159,7 +159,7 @@ def test_functions_of_ones_own_come_from_the_code_that_made_the_model(
     assert (report.weight, report.group, report.loss) == ("w", "store", "dear")
     judging = judging_of(record, report.task, report, new)
     rows = pl.DataFrame({"label": [1.0, 3.0], "prediction": [1.5, 5.0]})
-    assert judging.loss.values(rows).tolist() == [1.0, 4.0]
+    assert judging.loss.row_values(rows).tolist() == [1.0, 4.0]
     (own,) = judging.metrics
     assert own.value(rows) == 0.5
     assert judging.notes == ()

@@ -16,6 +16,7 @@ import numpy as np
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.task_metrics import mean_with_interval
+from tidemill.practices.monitoring.own_functions import OwnFunction
 from tidemill.practices.monitoring.report import ReportFigure, crossed_figure, figure_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ Direction = Literal["higher", "lower"]
 Summary = Literal["mean", "sum"]
 
 
-class BusinessFigure:
-    """A declared business figure. Calling it calls the function, so that it can be tested."""
+class BusinessFigure(OwnFunction):
+    """A declared business figure: what each row was worth."""
+
+    noun = "business figure"
 
     def __init__(
         self,
@@ -42,18 +45,26 @@ class BusinessFigure:
         bounds: tuple[float, float] | None,
         summary: Summary,
     ) -> None:
-        self.function, self.name, self.unit = function, name, unit
-        self.direction, self.bounds, self.summary = direction, bounds, summary
-        self.__doc__ = function.__doc__
-        self.__module__ = function.__module__
-        self.__qualname__ = getattr(function, "__qualname__", name)
-
-    def __call__(self, rows: pl.DataFrame) -> Any:  # noqa: ANN401 - what the function gives
-        """Return the value of each row."""
-        return self.function(rows)
+        super().__init__(function, name)
+        self.unit, self.direction, self.bounds, self.summary = unit, direction, bounds, summary
 
     def __repr__(self) -> str:
         return f"business figure {self.name} ({self.summary}, {self.direction} is better)"
+
+    def row_values(self, rows: pl.DataFrame) -> NDArray[np.float64]:
+        """Return the value of each row, shape (rows,).
+
+        Raises:
+            InvalidInputError: it fails, gives no finite number a row, or one outside its bounds.
+        """
+        values = super().row_values(rows)
+        low, high = self.bounds or (-np.inf, np.inf)
+        if not low <= values.min() <= values.max() <= high:
+            raise InvalidInputError(
+                f"{self.told} gave {values.min():g} to {values.max():g}, outside of its bounds",
+                fix=f"correct the function or its bounds {self.bounds}",
+            )
+        return values
 
 
 def business_figure(
@@ -76,7 +87,7 @@ def business_figure(
 
     def declare(function: Callable[[pl.DataFrame], Any]) -> BusinessFigure:
         return BusinessFigure(
-            function, name=name or function.__name__, unit=unit, direction=direction,
+            function, name=name, unit=unit, direction=direction,
             bounds=bounds, summary=summary,
         )  # fmt: skip
 
@@ -102,7 +113,7 @@ def business_value(
     """
     if not rows.height:
         return ReportFigure(name=figure.name, value=None, unit=figure.unit, why="no labelled rows")
-    values = row_values(figure, rows)
+    values = figure.row_values(rows)
     is_total = figure.summary == "sum"
     return crossed_figure(
         [
@@ -113,26 +124,3 @@ def business_value(
             for blocks in blockings
         ]
     )
-
-
-def row_values(figure: BusinessFigure, rows: pl.DataFrame) -> NDArray[np.float64]:
-    """Return the value of each row, shape (rows,). Raises as `business_value`."""
-    where = f"the business figure {figure.name} ({figure.__module__}.{figure.__qualname__})"
-    try:
-        values = np.asarray(figure(rows), dtype=np.float64)
-    except Exception as error:  # the figure is the user's code: it may raise anything
-        raise InvalidInputError(
-            f"{where} failed: {type(error).__name__}: {error}",
-            fix=f"it gets the columns {', '.join(rows.columns)}",
-        ) from error
-    if values.shape != (rows.height,) or not np.isfinite(values).all():
-        raise InvalidInputError(
-            f"{where} gave values of shape {values.shape} for {rows.height} rows, or NaN",
-            fix="return one finite number a row, such as a Polars Series",
-        )
-    if figure.bounds and not (figure.bounds[0] <= values.min() <= values.max() <= figure.bounds[1]):
-        raise InvalidInputError(
-            f"{where} gave {values.min():g} to {values.max():g}, outside of its bounds",
-            fix=f"correct the function or its bounds {figure.bounds}",
-        )
-    return values

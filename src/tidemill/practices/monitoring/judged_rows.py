@@ -141,7 +141,7 @@ class JudgedRows:
     def losses(self) -> NDArray[np.float64]:
         """Return the loss of each row, shape (rows,)."""
         if self.loss is not None:
-            return self.loss.values(judged_frame(self))
+            return self.loss.row_values(judged_frame(self))
         return task_row_losses(self.task, self.label, self.output, window=self.window)
 
     def label_columns(self) -> Iterator[NDArray[np.float64]]:

@@ -17,6 +17,7 @@ import numpy as np
 from tidemill.core.errors import InvalidInputError
 from tidemill.kernels.comparison import MIN_BLOCKS
 from tidemill.kernels.resampling import block_codes, bootstrap_bounds, random_parts
+from tidemill.practices.monitoring.own_functions import OwnFunction
 from tidemill.practices.monitoring.report import ReportFigure
 
 if TYPE_CHECKING:
@@ -31,24 +32,19 @@ PARTS = 50
 """Rows that hang together by nothing are dealt into so many random blocks."""
 
 
-class Metric:
-    """A declared metric. Calling it calls the function, so that it can be tested."""
+class Metric(OwnFunction):
+    """A declared metric: one number for all rows, and which way is better."""
+
+    noun = "metric"
 
     def __init__(
         self, function: Callable[[pl.DataFrame], Any], *, name: str, higher_is_better: bool
     ) -> None:
-        self.function, self.name = function, name or function.__name__
+        super().__init__(function, name)
         self.higher_is_better = higher_is_better
-        self.__doc__ = function.__doc__
-        self.__module__ = function.__module__
-        self.__qualname__ = getattr(function, "__qualname__", self.name)
-
-    def __call__(self, rows: pl.DataFrame) -> Any:  # noqa: ANN401 - what the function gives
-        """Return what the function gives."""
-        return self.function(rows)
 
     def __repr__(self) -> str:
-        return f"metric {self.name} ({'higher' if self.higher_is_better else 'lower'} is better)"
+        return f"metric {self.name} ({self.direction} is better)"
 
     @property
     def direction(self) -> Literal["higher", "lower"]:
@@ -61,16 +57,10 @@ class Metric:
         Raises:
             InvalidInputError: the function fails, or gives no single number.
         """
-        try:
-            found = np.asarray(self(rows), dtype=np.float64)
-        except Exception as error:  # it is the user's code: it may raise anything
-            raise InvalidInputError(
-                f"the metric {self.name} failed: {type(error).__name__}: {error}",
-                fix=f"it gets the columns {', '.join(rows.columns)}",
-            ) from error
+        found = self.answer(rows)
         if found.shape != ():
             raise InvalidInputError(
-                f"the metric {self.name} gave values of shape {found.shape}",
+                f"{self.told} gave values of shape {found.shape}",
                 fix="return one number for all rows; for one a row declare a @tm.business_figure",
             )
         return float(found)

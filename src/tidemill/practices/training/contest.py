@@ -131,7 +131,7 @@ def compared_rows(task: Task, rows: ContestRows, plan: ComparisonPlan) -> Paired
     if loss is not None:
         plan = msgspec.structs.replace(plan, metric="mean_loss")
         champion, challenger = (
-            loss.values(_answered(task, rows, outputs)) for outputs in (champion, challenger)
+            loss.row_values(_answered(task, rows, outputs)) for outputs in (champion, challenger)
         )
     elif plan.metric == "mean_loss" or task.loss:
         plan = msgspec.structs.replace(plan, metric="mean_loss")
