@@ -5,6 +5,7 @@ VENV := .venv/bin
 TORCH := torch==2.13.0
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+export PATH := $(PATH):$(CURDIR)/.uv/bin
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 

@@ -9,8 +9,12 @@ import time
 import warnings
 from pathlib import Path
 
+import lightgbm
+import matplotlib as mpl
 import polars as pl
 import pytest
+from sklearn import linear_model
+from sklearn.feature_extraction import text
 
 from tidemill.client.html import live_run
 from tidemill.client.live_run import LiveRun, current_run
@@ -132,7 +136,6 @@ def test_a_run_inside_another_belongs_to_it(record):
 
 
 def test_a_model_is_registered_when_the_run_ends_well_and_only_then(record):
-    lightgbm = pytest.importorskip("lightgbm")
     rows = pl.DataFrame({"a": [float(i) for i in range(50)]})
     data = lightgbm.Dataset(rows.to_numpy(), [i % 7 for i in range(50)])
     booster = lightgbm.train({"verbose": -1, "objective": "regression"}, data, 2)
@@ -147,7 +150,6 @@ def test_a_model_is_registered_when_the_run_ends_well_and_only_then(record):
 
 
 def test_the_label_in_the_sample_is_no_input_of_the_model(record):
-    linear_model = pytest.importorskip("sklearn.linear_model")
     rows = pl.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "price": [1.0, 2.0, 3.0, 4.0]})
     fitted = linear_model.LinearRegression().fit(rows[["a"]].to_numpy(), rows["price"].to_numpy())
     with LiveRun(record, "try") as run:
@@ -158,7 +160,6 @@ def test_the_label_in_the_sample_is_no_input_of_the_model(record):
 
 @pytest.mark.parametrize("kind", ["polars", "pandas", "list"])
 def test_a_model_that_reads_one_column_of_text_takes_it_as_its_sample(record, kind):
-    text = pytest.importorskip("sklearn.feature_extraction.text")
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
@@ -180,7 +181,6 @@ def test_a_model_that_reads_one_column_of_text_takes_it_as_its_sample(record, ki
 
 
 def test_a_model_that_cannot_answer_its_sample_is_refused_with_the_reason(record):
-    linear_model = pytest.importorskip("sklearn.linear_model")
     fitted = linear_model.LinearRegression().fit([[0.0], [1.0]], [1.0, 2.0])
     rows = pl.DataFrame({"a": [0.0], "b": [1.0]})
     with LiveRun(record, "try") as run, pytest.raises(InvalidInputError, match="expecting 1 feat"):
@@ -231,7 +231,7 @@ def test_hostile_names_are_taken_as_they_are_or_proposed_better(record):
 
 
 def test_a_matplotlib_figure_is_kept_as_the_same_bytes_each_time(record):
-    pytest.importorskip("matplotlib").use("svg")
+    mpl.use("svg")
     from matplotlib.figure import Figure as Drawing
 
     kept = []

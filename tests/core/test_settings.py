@@ -144,7 +144,8 @@ def test_variables_of_ours_and_those_of_others_are_let_be() -> None:
         "TIDEMILL_SERVICE_HOST": "10.0.0.1", "TIDEMILL_PORT": "tcp://10.0.0.1:80",
         "TIDEMILL_PORT_80_TCP_ADDR": "10.0.0.1", "TIDEMILL_SERVICE_PORT_HTTP": "80",
     }  # fmt: skip
-    resolve_settings({}, {**ours, **kubernetes, "TIDEMILLER": "x", "PATH": "/bin"})
+    others = {**ours, **kubernetes, "TIDEMILLER": "x", "PATH": "/bin"}
+    assert resolve_settings({}, others) == resolve_settings({}, {})
 
 
 def test_every_default_is_what_its_setting_takes() -> None:

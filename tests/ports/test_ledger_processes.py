@@ -168,9 +168,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
 assert {r.id for r in ledger.find(Query(Run, limit=100000))} == set(done)
 done.append(run())
 assert {r.id for r in ledger.find(Query(Run, limit=100000))} == set(done)
+print("kept and went on")
 """
     )
-    finished(started(script, tmp_path / "ledger.db"))
+    assert finished(started(script, tmp_path / "ledger.db")) == "kept and went on\n"
 
 
 def test_a_reader_neither_waits_for_a_writer_nor_sees_half_a_batch(tmp_path, facts) -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import sqlite3
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given
@@ -130,7 +131,6 @@ def test_a_value_of_another_type_than_before_names_its_rows(tmp_path) -> None:
 
 
 def test_databases_and_files_are_asked_by_url(sources, tmp_path) -> None:
-    duckdb = pytest.importorskip("duckdb")
     with sqlite3.connect(tmp_path / "s.db") as lite:
         lite.execute("CREATE TABLE t AS SELECT 1 AS id")
     lite.close()

@@ -19,6 +19,7 @@ from tidemill.core.task import Task
 from tidemill.ports.target import ServiceSpec
 from tidemill.practices.monitoring.outputs import flat_outputs, output_names
 from tidemill.practices.versioning.columns import columns_of
+from tidemill.practices.versioning.drawn_inputs import can_be_made_up
 from tidemill.practices.versioning.signatures import infer_signature
 from tidemill.runtime.model_server_inference import Arrived, Inference
 from tidemill.runtime.model_server_process import warm_up
@@ -291,7 +292,8 @@ def test_a_model_of_images_need_not_answer_a_made_up_row() -> None:
             message = "no image"
             raise ValueError(message)
 
-    warm_up(Picky())
+    assert not can_be_made_up(Picky().signature)
+    warm_up(Picky())  # is not raised to who starts the server
 
 
 def test_the_answer_of_a_task_is_found_among_other_outputs() -> None:

@@ -93,7 +93,7 @@ def warm_up(model: ServedModel) -> None:
     """
     try:
         model.predict(blank_row(model.signature))
-    except Exception:
+    except Exception:  # the model is foreign code: it may raise anything
         if can_be_made_up(model.signature):
             raise
 

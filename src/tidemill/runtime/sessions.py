@@ -32,7 +32,7 @@ class Sessions:
             sys.modules[_MAIN] = module
             try:
                 self._execute(module, key)
-            except BaseException:
+            except BaseException:  # the user's code may raise or exit: what was there comes back
                 if before is not None:
                     sys.modules[_MAIN] = before
                 raise

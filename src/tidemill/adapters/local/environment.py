@@ -77,7 +77,7 @@ class LocalEnvironments:
             say(f"building the environment of the lock in .tidemill/cache ({folder.name})")
             try:
                 _build(lock, folder)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nothing half built is left
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             (folder / _WHOLE).touch()
@@ -131,7 +131,7 @@ def _followed(
                 process.wait(_LOOK_S)
             told = _tell(lines, told, say)
             check()
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no process is left
         _end(process)
         raise
     finally:

@@ -258,7 +258,7 @@ class HandRun:
                         objects=tuple(dict.fromkeys(objects)), at=self._record.now(),
                     )
                 )  # fmt: skip
-            except BaseException:
+            except BaseException:  # Ctrl-C too: what was not written is written the next time
                 with self._lock:
                     self._facts[:0], self._objects[:0] = facts, objects
                     self._figures[:0] = figures

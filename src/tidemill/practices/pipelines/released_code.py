@@ -87,7 +87,7 @@ def project_of(module: str, *, default: str) -> str:
 def _imported(name: str, told: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except Exception as error:  # the module is the user's code: it may raise anything
         what = f"{name.partition('.')[2]} of {told} cannot be imported here"
         raise InvalidInputError(
             f"{what}: {type(error).__name__}: {error}",

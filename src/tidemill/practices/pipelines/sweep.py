@@ -136,7 +136,7 @@ class _Sweeping:
                 f"the sweep was stopped; {len(self._ended)} points that had finished are kept",
                 fix="run the same command again to go on",
             ) from None
-        except BaseException as error:
+        except BaseException as error:  # whatever it was, the run is sealed before it goes on
             self._fail("failed", getattr(error, "what", str(error)))
             raise
         finally:

@@ -29,6 +29,10 @@ def test_every_format_has_a_model_here() -> None:
     assert set(MAKERS) == {one.name for one in FORMATS}
 
 
+UNTRAINED = {"python", "torch-state", "torch-export"}
+"""Their makers fit nothing, so that their answers are not right."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_model_answers_alike_after_it_was_stored_and_again_has_equal_bytes(
@@ -51,10 +55,10 @@ def test_a_model_answers_alike_after_it_was_stored_and_again_has_equal_bytes(
 
 
 @pytest.mark.parametrize("kind", ["multiclass"])
-@pytest.mark.parametrize("name", [n for n in MAKERS if n not in {"python", "torch-state"}])
+@pytest.mark.parametrize(
+    "name", [n for n in MAKERS if n not in {"python", "torch-state", "torch-export"}]
+)
 def test_the_classes_of_the_task_decide_the_order_of_columns(name, kind) -> None:
-    if name == "torch-export":
-        pytest.skip("it was not trained")
     scores = MAKERS[name](kind).predict(table())["score"]
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
     told = np.array(["low", "mid", "high"])[scores.argmax(axis=1)]

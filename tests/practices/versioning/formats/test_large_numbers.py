@@ -9,7 +9,6 @@ from tidemill.core.errors import InvalidInputError
 
 @pytest.mark.parametrize("value", [1e39, -1e39, float("inf")])
 def test_xgboost_names_the_row_of_a_number_beyond_float32(value: float) -> None:
-    pytest.importorskip("xgboost")
     model = MAKERS["xgboost-json"]("regression")
     names = [field.name for field in model.signature.inputs]
     rows = {name: np.zeros(3) for name in names}

@@ -105,7 +105,7 @@ class CapturedCode:
         linecache.cache[shown] = (len(source), None, source.splitlines(keepends=True), shown)
         try:
             exec(compile(source, shown, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
-        except BaseException:
+        except BaseException:  # as the import system does: no half-made module stays
             del sys.modules[module.__name__]
             raise
 
