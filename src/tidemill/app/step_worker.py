@@ -50,6 +50,7 @@ def runner_of(folder: Path, code: Path, objects: Path, *, is_own: bool = True) -
     from tidemill.adapters.installed import editable_folders  # noqa: PLC0415 - after the guard
     from tidemill.adapters.local.object_store import LocalObjectStore  # noqa: PLC0415
     from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
+    from tidemill.practices.infrastructure.source_loading import load_from_source  # noqa: PLC0415
     from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
     from tidemill.practices.pipelines.released_modules import (  # noqa: PLC0415
         allow_releases,
@@ -58,6 +59,7 @@ def runner_of(folder: Path, code: Path, objects: Path, *, is_own: bool = True) -
     from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
     from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
 
+    load_from_source(folder, code)
     sources = LocalWorkspace(folder, code).sources()
     identity = identity_of_sources(folder, sources)
     releases = releases_folder(folder)

@@ -1,5 +1,9 @@
 """The code gate runs the project's own tests; none at all is no pass."""
 
+import os
+import py_compile
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -44,6 +48,30 @@ def test_tests_that_pass_and_that_fail_are_counted(record, project_folder) -> No
     assert found.state == "fail"
     assert (found.rows_checked, found.rows_failed) == (3, 1)
     assert "test_bad" in found.what
+
+
+def test_the_tests_run_what_was_written_last_however_quick_the_edit(record, project_folder) -> None:
+    files = (
+        ("steps.py", "import tidemill\n\nN = {}\n"),
+        ("tests/test_n.py", "from steps import N\n\n\ndef test_n():\n    assert N == {}\n"),
+    )
+
+    def write_all(number: int) -> None:
+        for name, text in files:
+            write(project_folder, name, text.format(number))
+            os.utime(project_folder / name, (1_700_000_000, 1_700_000_000))
+
+    write_all(1)
+    py_compile.compile(str(project_folder / "steps.py"), doraise=True)
+    by_hand = [sys.executable, "-m", "pytest", "-q"]
+    subprocess.run(by_hand, cwd=project_folder, check=True, capture_output=True,
+                   env=os.environ | {"PYTHONPATH": str(project_folder)})  # fmt: skip
+    assert list(project_folder.glob("tests/__pycache__/*pytest*.pyc"))
+    write_all(2)
+    assert findings(record)["tests"].state == "pass"
+    write(project_folder, "steps.py", files[0][1].format(3))
+    os.utime(project_folder / "steps.py", (1_700_000_000, 1_700_000_000))
+    assert "assert 3 == 2" in findings(record)["tests"].what
 
 
 def test_a_module_that_cannot_be_imported_is_named_with_its_line(record, project_folder) -> None:

@@ -1,5 +1,7 @@
 """Whatever code a step can import, an edit of it is noticed, or its result is not memoized."""
 
+import os
+import py_compile
 import subprocess
 
 import pytest
@@ -99,3 +101,34 @@ def test_the_gate_of_the_code_is_asked_again_after_an_edit_of_any_python_file(mi
     again = code_gate(mill.record, bounds)
     assert not again.is_unchanged
     assert again.verdict != first.verdict
+
+
+def test_an_edit_of_equal_size_within_a_second_is_what_runs(mill) -> None:
+    mill.write("""
+from lib import FACTOR
+
+@step
+def scaled(x: int) -> int:
+    import late_lib
+    return x * late_lib.FACTOR * FACTOR
+
+@pipeline
+def flow(x: int = FACTOR):
+    return scaled(x)
+""")
+    for name, factor in (("lib.py", 1), ("late_lib.py", 1)):
+        _written(mill.folder / name, factor)
+        py_compile.compile(str(mill.folder / name), doraise=True)
+    first = mill.run_elsewhere()
+    assert states(first) == ["done"]
+    for name, factor in (("lib.py", 2), ("late_lib.py", 3)):
+        _written(mill.folder / name, factor)
+    second = mill.run_elsewhere()
+    assert states(second) == ["done"]
+    assert list(first["returned"].values()) == ["1"]
+    assert list(second["returned"].values()) == ["12"]  # planned with 2, run with 3 and 2
+
+
+def _written(path, factor: int) -> None:
+    path.write_text(f"FACTOR = {factor}\n")
+    os.utime(path, (1_700_000_000, 1_700_000_000))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.infrastructure.session import session_module, session_script
+from tidemill.practices.infrastructure.source_loading import load_from_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,6 +202,7 @@ def _name_of(value: object, variable: str) -> str:
 
 def _make_first(folder: Path) -> None:
     """Put a code folder first on the path, and forget modules of the one before."""
+    load_from_source(folder)
     text = str(folder)
     if sys.path[:1] != [text]:
         sys.path[:] = [text, *(entry for entry in sys.path if entry != text)]

@@ -58,7 +58,10 @@ def _tests(record: Record, bounds: Bounds) -> Finding:
             rule="tests", state="not_run", what="the project has no tests",
             fix="write tests/test_NAME.py: steps are functions that a test can call",
         )  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
+    command = [
+        sys.executable, "-m", "tidemill.practices.integration.project_tests",
+        str(code_folder(record)), "-q", "-p", "no:cacheprovider", "--color=no",
+    ]  # fmt: skip
     limit_s = parse_span(bounds.test_timeout).total_seconds()
     try:
         done = subprocess.run(  # noqa: S603 - the project's own tests

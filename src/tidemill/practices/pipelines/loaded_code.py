@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from tidemill.core.errors import ConflictError
+from tidemill.practices.infrastructure.source_loading import is_stale
 from tidemill.practices.pipelines.code_identity import normal_digest, project_code
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def loaded_code(record: Record) -> Digest:
     """
     changed = []
     for module, path in _own_modules(record):
+        if module not in _LOADED and is_stale(module):
+            raise ConflictError(
+                f"Python loaded {path.name} from bytecode that is older than its source",
+                fix=f"touch {path.name}, and start it again",
+            )
         digest = normal_digest(path.read_bytes()) if path.is_file() else ""
         if _LOADED.setdefault(module, digest) != digest:
             changed.append(path.name)

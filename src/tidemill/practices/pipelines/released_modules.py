@@ -16,7 +16,9 @@ from functools import lru_cache, partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tidemill.practices.infrastructure.source_loading import SourceLoader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,11 +85,8 @@ class ReleaseFinder(MetaPathFinder):
         return found
 
 
-class _Loader(SourceFileLoader):
-    """Loads a module whose absolute imports look into its own tree first; writes no bytecode."""
-
-    def get_code(self, fullname: str) -> Any:  # noqa: ANN401, ARG002 - as its base has it
-        return self.source_to_code(self.get_data(self.path), self.path)
+class _Loader(SourceLoader):
+    """Loads a module whose absolute imports look into its own tree first."""
 
     def exec_module(self, module: ModuleType) -> None:
         top = module.__name__.partition(".")[0]
