@@ -10,6 +10,7 @@ from tidemill.core.errors import CheckFailedError, InvalidInputError
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.times import parse_time
 from tidemill.lineage.artifacts import find_artifact, find_artifacts
+from tidemill.lineage.judged import judged, kept_verdict
 from tidemill.lineage.refs import ref_name, resolve, versions
 from tidemill.lineage.writing import find_ref
 from tidemill.practices.infrastructure.project import project_root
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.plan import Plan
 
 
 def data(
@@ -36,11 +38,12 @@ def data(
     Args:
         pointer: such as `flights`, `flights@3`, `flights@reference`.
         as_of: effective time: the version that was newest then; default: the run's own.
-        contract: a contract that the version must have been checked against.
+        contract: a contract that the version must have been checked against: when it was added,
+            or since (`tidemill data check`), and passed.
 
     Raises:
         NotFoundError: there is no such version.
-        CheckFailedError: the version was added without this contract.
+        CheckFailedError: the version was neither added through this contract nor passed it since.
         ConflictError: external data are not what was recorded any more; names what changed.
         UsageError: called outside a pipeline function, inside a step say.
     """
@@ -59,7 +62,7 @@ def data(
         )
     version = resolve(plan.record, parsed)
     if contract is not None:
-        _require_contract(plan.record, version, contract)
+        _require_contract(plan, version, contract)
     artifact = find_artifact(plan.record, version.artifact)
     shape = shape_of(artifact)
     value = value_of(artifact, shape)
@@ -70,9 +73,31 @@ def data(
     return plan.known(value, str(version), version.run)
 
 
-def _require_contract(record: Record, version: Version, contract: type) -> None:
-    name = str(getattr(contract, "contract_name", "") or getattr(contract, "data", ""))
-    name = name or version.ref.name
+def _require_contract(plan: Plan, version: Version, contract: type) -> None:
+    """Accept a version that came through the contract, or that a check of it let pass since."""
+    record, spec = plan.record, getattr(contract, "contract_spec", None)
+    name = contract.__name__
+    if _came_through(record, version, contract):
+        return
+    when = plan.at if getattr(spec, "fresh_within", "") else None
+    found = judged(record, version.artifact, spec, when) if spec is not None else None
+    verdict = kept_verdict(record, found) if found is not None else None
+    if verdict is not None and verdict.has_passed:
+        return
+    check = f"tidemill data check {version} --contract {name}"
+    if verdict is not None:
+        raise CheckFailedError(
+            f"{version} was checked against the contract {name}: {verdict.state}",
+            fix=f"see what is broken: {check}; correct the data or the contract",
+        )
+    told = f"{check} --at {when.isoformat()}, and run with this --at" if when else check
+    raise CheckFailedError(f"{version} was not checked against the contract {name}", fix=told)
+
+
+def _came_through(record: Record, version: Version, contract: type) -> bool:
+    """Whether a version was added through a contract, as it was declared then."""
+    spec = getattr(contract, "contract_spec", None)
+    name = str(getattr(spec, "data", "") or getattr(contract, "data", "") or version.ref.name)
     used = record.ports.ledger.edges([version.run], "up", 1)
     ids = [edge.artifact for edge in used if edge.role == "used"]
     kinds = find_artifacts(record, ids)
@@ -84,8 +109,4 @@ def _require_contract(record: Record, version: Version, contract: type) -> None:
     ref = ref_name(record, "contract", name)
     if find_ref(record, ref) is not None:
         given &= {one.artifact for one in versions(record, ref)}
-    if not given:
-        raise CheckFailedError(
-            f"{version} was not checked against the contract {contract.__name__}",
-            fix=f"tidemill data add {version.ref.name} SOURCE --contract {contract.__name__}",
-        )
+    return bool(given)

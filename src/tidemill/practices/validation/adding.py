@@ -13,8 +13,10 @@ from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.ports.source import UnreadRowsError
 from tidemill.practices.validation.adding_files import folder_added, folder_to_add
-from tidemill.practices.validation.addition import Addition, DataAdded
+from tidemill.practices.validation.addition import Addition, DataAdded, there_already
+from tidemill.practices.validation.checking import checked
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
+from tidemill.practices.validation.folder_contract import put_verdict
 from tidemill.practices.validation.spec import ContractSpec, polars_schema
 from tidemill.practices.versioning.data import Ingested, ingest
 from tidemill.practices.versioning.file_versions import newest_shape
@@ -81,7 +83,11 @@ def _added_once(
         raise _refused(record, wish, watcher, error, at) from error
     finally:
         watcher.close()
-    return _result(done, contract, watcher)
+    result = _result(done, contract, watcher)
+    if done.is_new or contract is None:
+        return result
+    verdict = checked(record, str(done.version), contract=spec.name, at=at)
+    return there_already(result, verdict, put_verdict(record, verdict).id)
 
 
 def _result(done: Ingested, contract: Version | None, watcher: ContractWatcher) -> DataAdded:

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.core.errors import CheckFailedError, InvalidInputError
+from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
-from tidemill.practices.validation.addition import Addition, DataAdded, FileChanges
+from tidemill.practices.validation.addition import (
+    Addition,
+    DataAdded,
+    FileChanges,
+    there_already,
+)
+from tidemill.practices.validation.files_checking import files_checked
 from tidemill.practices.validation.folder_contract import (
     Contracted,
     find_folder_contract,
     put_folder_contract,
+    put_verdict,
 )
 from tidemill.practices.versioning.file_versions import (
     FilesAdded,
@@ -67,7 +75,12 @@ def folder_added(record: Record, wish: Addition, folder: Path, at: datetime | No
         done = add_folder(record, files, folder, judge)
     except CheckFailedError as error:
         raise _refused(record, wish, judge, error, at) from error
-    return _result(done, folder.name, judge, str(contract or ""))
+    result = _result(done, folder.name, judge, str(contract or ""))
+    if done.is_new or spec is None:
+        return result
+    held = find_artifact(record, done.version.artifact)
+    verdict = files_checked(record, done.version, held, spec.name, at)
+    return there_already(result, verdict, put_verdict(record, verdict).id)
 
 
 def external_added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from tidemill.core.check import Finding, State, findings_table
+from tidemill.core.check import Finding, State, Verdict, findings_table
 from tidemill.core.digest import ArtifactId
 from tidemill.core.errors import UsageError
 from tidemill.core.text import counted
@@ -77,7 +77,7 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
     def _files_told(self) -> str:
         if not self.is_new:
             what = "is the same there" if self.shape == "external" else "has these files already"
-            return f"{self.version} {what} ({self.source}); nothing was added"
+            return self._nothing_told(what)
         size = f"{counted(self.files, 'file')}, {counted(self.size_bytes, 'byte')}"
         head = f"{self.version} {short_id(self.artifact)} from {self.source}"
         if self.shape == "external":
@@ -88,9 +88,16 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"left out: {', '.join(changes.left_out[:5])}")
         return "\n".join(parts)
 
+    def _nothing_told(self, what: str) -> str:
+        head = f"{self.version} {what} ({self.source}); nothing was added"
+        if self.state is None:
+            return head
+        rules = _rules_told(self.findings)
+        return "\n".join([f"{head}; checked against {self.contract}: {self.state}", *rules])
+
     def _table_told(self) -> str:
         if not self.is_new:
-            return f"{self.version} has these rows already ({self.source}); nothing was added"
+            return self._nothing_told("has these rows already")
         head = (
             f"{self.version} {short_id(self.artifact)} from {self.source}: {self.rows_read:,} rows"
             f" read, {self.rows_added:,} added, {self.rows_quarantined:,} put aside;"
@@ -103,6 +110,13 @@ class DataAdded(msgspec.Struct, frozen=True, kw_only=True):
             parts.append("no contract is declared for these data: tidemill contract infer"
                          f" {self.version}")  # fmt: skip
         return "\n".join(parts)
+
+
+def there_already(added: DataAdded, verdict: Verdict, artifact: ArtifactId) -> DataAdded:
+    """Return what became of a source that is a version already: what was said of that version."""
+    return msgspec.structs.replace(
+        added, state=verdict.state, verdict=artifact, findings=verdict.findings
+    )
 
 
 def _rules_told(findings: tuple[Finding, ...]) -> list[str]:

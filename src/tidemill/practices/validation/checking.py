@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.check import Finding, Verdict, worst
-from tidemill.core.digest import digest_of_value
-from tidemill.core.errors import ConflictError, InvalidInputError, NotFoundError
-from tidemill.lineage.artifacts import find_artifact, read_value
-from tidemill.lineage.attested import Kept, kept
-from tidemill.lineage.policies import VERDICT
-from tidemill.lineage.writing import opened
+from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.lineage.artifacts import find_artifact
+from tidemill.lineage.judged import judged, kept_verdict
 from tidemill.practices.validation.declared_contracts import find_contract, put_contract
 from tidemill.practices.validation.files_checking import files_checked
+from tidemill.practices.validation.keeping import keep
 from tidemill.practices.versioning.data import open_data, version_at
 from tidemill.practices.versioning.file_versions import shape_of
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 def checked(record: Record, pointer: str, *, contract: str, at: datetime | None) -> Verdict:
     """Return the verdict on a data version. Raises as `operations.check_data`."""
-    from tidemill.practices.validation.watcher import verdict_artifact  # noqa: PLC0415 - Polars
-
     version = version_at(record, pointer, at)
     artifact = find_artifact(record, version.artifact)
     if shape_of(artifact) != "table":
@@ -41,9 +37,8 @@ def checked(record: Record, pointer: str, *, contract: str, at: datetime | None)
         )
     moment = record.moment(at)
     declared = put_contract(record, spec, at)
-    key = _key(record, data, spec, moment)
-    before = kept(record, key)
-    known = _recall(record, before)
+    before = judged(record, data.artifact.id, spec, moment if spec.fresh_within else None)
+    known = kept_verdict(record, before)
     if known is not None:
         return known
     findings = _findings(record, data, spec, moment)
@@ -51,35 +46,7 @@ def checked(record: Record, pointer: str, *, contract: str, at: datetime | None)
         check="contract", subjects=(data.artifact.id, declared.artifact), state=worst(findings),
         findings=findings, at=moment,
     )  # fmt: skip
-    try:
-        with opened(record, kind="validation", name=data.version.ref.name, at=at) as run:
-            run.used(data.artifact.id, name="data", source=data.version.run)
-            run.used(declared.artifact, name="contract", source=declared.run)
-            run.made(verdict_artifact(record, verdict), name=VERDICT)
-            before.give(run)
-    except ConflictError:  # somebody judged the same at the same time
-        known = _recall(record, kept(record, key))
-        if known is None:
-            raise
-        return known
-    return verdict
-
-
-def _key(record: Record, data: DataVersion, spec: ContractSpec, moment: datetime) -> str:
-    """Return the key of a question: who asks again gets the same verdict.
-
-    Freshness depends on the time too, so it is asked anew at every other time.
-    """
-    when = moment.isoformat() if spec.fresh_within else ""
-    content = digest_of_value([data.artifact.id, spec, when])
-    return f"contract:{record.project}/{content[3:]}"
-
-
-def _recall(record: Record, before: Kept) -> Verdict | None:
-    verdict = before.artifact(VERDICT)
-    if before.run is None or verdict is None:
-        return None
-    return read_value(record, find_artifact(record, verdict), Verdict)
+    return keep(record, data.version, verdict, at, (declared, before))
 
 
 def _findings(

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from tidemill.core.check import Finding, Verdict
 from tidemill.core.errors import ConflictError, NotFoundError, UnavailableError
 from tidemill.lineage.artifacts import tree_entries
-from tidemill.lineage.policies import VERDICT
-from tidemill.lineage.writing import opened
+from tidemill.lineage.judged import judged, kept_verdict
 from tidemill.practices.infrastructure.project import project_root
 from tidemill.practices.validation.folder_contract import (
     find_folder_contract,
     folder_verdict,
     put_folder_contract,
-    put_verdict,
 )
+from tidemill.practices.validation.keeping import keep
 from tidemill.practices.versioning.external import verified
 from tidemill.practices.versioning.file_versions import read_external, shape_of
 
@@ -37,7 +36,7 @@ def files_checked(
     """
     if shape_of(artifact) == "external":
         verdict = _external_verdict(record, version, artifact, record.moment(at))
-        return _kept(record, version, verdict, at, None)
+        return keep(record, version, verdict, at)
     spec = find_folder_contract(record, version.ref.name, contract)
     if spec is None:
         raise NotFoundError(
@@ -45,9 +44,13 @@ def files_checked(
             fix="write a class of tm.FolderContract that says data, suffixes, files or size_bytes",
         )
     declared = put_folder_contract(record, spec, at)
+    before = judged(record, artifact.id, spec)
+    known = kept_verdict(record, before)
+    if known is not None:
+        return known
     subjects = (artifact.id, declared.artifact)
     verdict = folder_verdict(spec, tree_entries(record, artifact), subjects, record.moment(at))
-    return _kept(record, version, verdict, at, declared)
+    return keep(record, version, verdict, at, (declared, before))
 
 
 def _external_verdict(
@@ -66,18 +69,3 @@ def _external_verdict(
     return Verdict(
         check="external", subjects=(artifact.id,), state=found.state, findings=(found,), at=at
     )
-
-
-def _kept(
-    record: Record,
-    version: Version,
-    verdict: Verdict,
-    at: datetime | None,
-    contract: Version | None,
-) -> Verdict:
-    with opened(record, kind="validation", name=version.ref.name, at=at) as run:
-        run.used(version.artifact, name="data", source=version.run)
-        if contract is not None:
-            run.used(contract.artifact, name="contract", source=contract.run)
-        run.made(put_verdict(record, verdict), name=VERDICT)
-    return verdict

@@ -83,8 +83,9 @@ def add_data(  # noqa: PLR0913 - a source, where it goes, and how
     """Add a version of data: read once, checked against its contract, bad rows put aside.
 
     A table, the rows of a query, or a folder of any files. The same again adds nothing and says
-    so. Raises CheckFailedError where the contract is broken as a whole: then nothing is added, and
-    the verdict is kept.
+    so; where there is a contract, the version that is there is checked against it. Raises
+    CheckFailedError where the contract is broken as a whole: then nothing is added, and the verdict
+    is kept.
 
     Args:
         name: what the data are called, like flights.
@@ -201,6 +202,7 @@ OPERATIONS = (
         command=("data", "add"),
         role="contributor",
         begins=True,
+        failed=lambda added: added.state in {"fail", "not_run"},
         examples=(
             "tidemill data add flights raw/flights-2013-01.csv --append --at 2013-02-01",
             "tidemill data add pictures ./pictures --because 'as the camera wrote them'",
