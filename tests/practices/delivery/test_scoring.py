@@ -130,6 +130,61 @@ def test_data_that_do_not_fit_the_model_are_refused_by_name_and_nothing_is_kept(
     assert not record.ports.ledger.keys(["scored:"])
 
 
+def boosted(frame: pl.DataFrame) -> Model:
+    xgboost = pytest.importorskip("xgboost")
+    rows = xgboost.DMatrix(frame.select("area").to_numpy(), label=frame["price"].to_numpy())
+    return Model(
+        xgboost.train({"nthread": 1}, rows, 5),
+        signature=infer_signature(frame.select("area")),
+        task=Task(kind="regression", label="price"),
+    )
+
+
+def grown(frame: pl.DataFrame) -> Model:
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    forest = ensemble.RandomForestRegressor(5, random_state=0)
+    return Model(
+        forest.fit(frame.select("area").to_numpy(), frame["price"].to_numpy()),
+        signature=infer_signature(frame.select("area")),
+        task=Task(kind="regression", label="price"),
+    )
+
+
+@pytest.mark.parametrize("made", [boosted, grown])
+def test_rows_with_numbers_that_the_library_cannot_take_are_refused_and_the_others_scored(
+    record, made
+) -> None:
+    frame = homes(40)
+    model = made(frame)
+    registered(record, "price", model)
+    areas = frame["area"].to_list()
+    areas[7], areas[9], areas[30] = 1e39, float("inf"), -1e300
+    ingest(record, "homes", frame.with_columns(area=pl.Series(areas)))
+    scored = predict_data(record, "model:price", "data:homes")
+    assert (scored.rows, scored.rejected) == (40, 3)
+    assert "first row 7" in str(scored) or "first row 9" in str(scored)
+    rows = rows_of(record, scored.predictions).frame
+    refused = rows.filter(status="rejected")
+    assert refused["data_row"].to_list() == [7, 9, 30]
+    assert refused["area"].to_list() == [1e39, float("inf"), -1e300]
+    assert refused["refused_because"].str.contains("'area' is (beyond float32|infinite)").all()
+    answered = rows.filter(status="ok")
+    fit = frame.filter(~pl.int_range(pl.len()).is_in([7, 9, 30]))
+    assert answered["score"].to_list() == model.predict(fit)["score"].tolist()
+    assert answered["refused_because"].null_count() == 37
+    found = find_prediction(record, refused["prediction_id"][0])
+    assert "'area' is" in found.values("context")["refused_because"]
+
+
+def test_where_no_row_fits_the_library_all_are_refused_and_none_answered(record) -> None:
+    frame = homes(40)
+    registered(record, "price", boosted(frame))
+    ingest(record, "homes", frame.with_columns(area=pl.lit(1e39)))
+    scored = predict_data(record, "model:price", "data:homes")
+    (refusal,) = scored.refusals
+    assert (scored.rejected, refusal.rows, refusal.first_row) == (40, 40, 0)
+
+
 class Embedding:
     """Answers an array, a text and a number a row; takes arrays."""
 

@@ -11,9 +11,10 @@ import polars as pl
 
 from tidemill.core.errors import InvalidInputError, TidemillError
 from tidemill.kernels.row_rules import decode_request_rules
-from tidemill.kernels.row_rules_numpy import failed_numpy
+from tidemill.practices.delivery.refused_rows import Judged, judged_inputs
 from tidemill.practices.monitoring.blocks import INSTANT, SCORED_COLUMNS, block_schema, frames
 from tidemill.practices.versioning.columns import checked, columns_of
+from tidemill.practices.versioning.formats.reading import UnfitRowsError
 from tidemill.wire.logged_outputs import logged_outputs
 from tidemill.wire.prediction_block import LoggedColumn, PredictionBlock
 from tidemill.wire.prediction_ids import scored_ids
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 
     Bits = NDArray[np.bool_]
 
-DATA_ROW, DATA_PATH = SCORED_COLUMNS
-MAX_RULES = 64
+DATA_ROW, DATA_PATH, REFUSED_BECAUSE = SCORED_COLUMNS
 
 
 class GivenRows(msgspec.Struct, frozen=True):
@@ -64,13 +64,14 @@ class Scorer:
         rows = given_rows(self._job, self._model.signature, batch)
         if not len(rows.at_us):
             return
-        bits, is_refused = self._judged(rows)
-        answered = ~is_refused
-        if is_refused.any():
-            self._waiting.append(self._block(rows, is_refused, bits, [], "rejected", 0))
-        if answered.any():
-            outputs, model_us = self._answers(rows, answered)
-            block = self._block(rows, answered, bits, outputs, "ok", model_us)
+        signature = self._model.signature
+        before = judged_inputs(self._rules, signature, rows.columns, len(rows.at_us))
+        judged, outputs, model_us = self._answered(rows, before)
+        refused = judged.is_refused
+        if refused.any():
+            self._waiting.append(self._block(rows, refused, judged, [], "rejected", 0))
+        if not refused.all():
+            block = self._block(rows, ~refused, judged, outputs, "ok", model_us)
             self._waiting.append(block)
             schema: Schema = block_schema(block)
             self._schema = self._schema or schema
@@ -90,27 +91,20 @@ class Scorer:
         self._waiting = []
         yield pl.concat(parts).sort("prediction_id")
 
-    def _judged(self, rows: GivenRows) -> tuple[NDArray[np.uint64], Bits]:
-        """Return the bits of the contract's rules that each row breaks, and which are refused."""
-        count = len(rows.at_us)
-        bits, is_refused = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.bool_)
-        singles = [column for column in rows.columns if column.values.ndim == 1]
-        values = {column.name: column.values for column in singles}
-        valid = {
-            column.name: np.ones(count, dtype=np.bool_) if column.valid is None else column.valid
-            for column in singles
-        }
-        for number, rule in enumerate(self._rules):
-            failed = failed_numpy(rule, values, valid)
-            if number < MAX_RULES:
-                bits |= failed.astype(np.uint64) << np.uint64(number)
-            if rule.is_refusing:
-                is_refused |= failed
-        needed = {f.name for f in self._model.signature.inputs if not f.is_optional}
-        for column in rows.columns:
-            if column.role == "input" and column.name in needed and column.valid is not None:
-                is_refused |= ~column.valid
-        return bits, is_refused
+    def _answered(self, rows: GivenRows, judged: Judged) -> tuple[Judged, list[LoggedColumn], int]:
+        """Ask the model, and again without the rows that it names as unfit.
+
+        Returns which rows are refused by now, the outputs of the others, and the model's time.
+        """
+        while not judged.is_refused.all():
+            wanted = ~judged.is_refused
+            try:
+                return judged, *self._answers(rows, wanted)
+            except UnfitRowsError as error:  # it names one row at least
+                because = judged.because.copy()
+                because[wanted] = error.because
+                judged = Judged(judged.bits, because)
+        return judged, [], 0
 
     def _answers(self, rows: GivenRows, wanted: Bits) -> tuple[list[LoggedColumn], int]:
         inputs = {name: column[wanted] for name, column in rows.inputs.items()}
@@ -139,13 +133,14 @@ class Scorer:
         self,
         rows: GivenRows,
         wanted: Bits,
-        bits: NDArray[np.uint64],
+        judged: Judged,
         outputs: Sequence[LoggedColumn],
         status: Any,  # noqa: ANN401 - a literal of the block's
         model_us: int,
     ) -> PredictionBlock:
         job = self._job
-        columns = [_part(column, wanted) for column in rows.columns]
+        because = LoggedColumn(name=REFUSED_BECAUSE, role="context", values=judged.because)
+        columns = [_part(column, wanted) for column in (*rows.columns, because)]
         fields = {
             f.name: f for f in (*self._model.signature.inputs, *self._model.signature.context)
         }
@@ -153,8 +148,8 @@ class Scorer:
         return PredictionBlock(
             deployment=job.scoring, model=job.model, received_us=job.received_us,
             ids=scored_ids(job.scoring.partition(":")[2], rows.places[wanted]),
-            at_us=rows.at_us[wanted], columns=(*logged, *outputs), contract_bits=bits[wanted],
-            model_us=model_us, status=status,
+            at_us=rows.at_us[wanted], columns=(*logged, *outputs),
+            contract_bits=judged.bits[wanted], model_us=model_us, status=status,
         )  # fmt: skip
 
 
@@ -268,3 +263,10 @@ def span_of(frame: pl.DataFrame) -> tuple[int, int]:
     """Return the earliest and latest effective time of prediction rows, microseconds UTC."""
     times = frame["at"].cast(INSTANT).cast(pl.Int64).to_numpy()
     return int(times.min()), int(times.max())
+
+
+def refusals_of(frame: pl.DataFrame) -> list[tuple[str, int, int]]:
+    """Return why rows of a frame were refused: each reason, how many rows, the first's place."""
+    refused = frame.filter(pl.col("status") == "rejected")
+    told = refused.group_by(REFUSED_BECAUSE, maintain_order=True).agg(pl.len(), pl.min(DATA_ROW))
+    return list(told.iter_rows())

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 600.0
 _DAY = timedelta(days=1)
+_MOST_TOLD = 5
 
 
 class ScoringSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,14 @@ class ScoringSpec(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that were given to no model for one reason; `first_row`: their first place."""
+
+    because: str
+    rows: int
+    first_row: int
+
+
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a data version. `is_new` False: it was scored before, nothing was added."""
 
@@ -89,6 +98,8 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     window: str
     is_new: bool
     run: str
+    refusals: tuple[Refusal, ...] = ()
+    """Why rows were rejected, most rows first; `refused_because` tells it of each row."""
 
     def __str__(self) -> str:
         if not self.is_new:
@@ -98,10 +109,12 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
             )
         lines = [f"{self.model} scored {counted(self.rows, 'row')} of {self.data}"]
         lines.append(f"  {self.predictions}, {self.window}")
-        if self.rejected:
-            lines.append(
-                f"  {self.rejected:,} were refused: they break the contract, or lack a value"
-            )
+        lines += [
+            f"  {counted(one.rows, 'row')} refused, first row {one.first_row:,}: {one.because}"
+            for one in self.refusals[:_MOST_TOLD]
+        ]
+        if len(self.refusals) > _MOST_TOLD:
+            lines.append(f"  {self.rejected:,} rows were refused in all: see `refused_because`")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -208,7 +221,7 @@ def _scored(record: Record, spec: ScoringSpec, data: Version, wish: _Wish) -> Sc
     return Scored(
         name=spec.name, predictions=str(pending.version), model=_model_name(spec),
         data=_data_name(spec), rows=taken.rows, rejected=taken.rejected,
-        window=str(taken.window), is_new=True, run=run.id,
+        window=str(taken.window), is_new=True, run=run.id, refusals=taken.refusals,
     )  # fmt: skip
 
 
@@ -219,14 +232,28 @@ class _Taken:
         self.rows = self.rejected = 0
         self.first_us = self.last_us = 0
         self.first_id = self.last_id = ""
+        self._refused: dict[str, Refusal] = {}
 
-    def note(self, first_us: int, last_us: int, ids: tuple[str, str], rejected: int) -> None:
+    def note(self, first_us: int, last_us: int, ids: tuple[str, str]) -> None:
         """Take in a frame's times and ids; frames come in the order of ids."""
         self.first_us = min(first_us, self.first_us) if self.first_id else first_us
         self.last_us = max(last_us, self.last_us) if self.first_id else last_us
         self.first_id = self.first_id or ids[0]
         self.last_id = ids[1]
-        self.rejected += rejected
+
+    def refused(self, because: str, rows: int, first_row: int) -> None:
+        """Take in rows that were refused for one reason."""
+        before = self._refused.get(because)
+        self.rejected += rows
+        self._refused[because] = Refusal(
+            because=because, rows=rows + (before.rows if before else 0),
+            first_row=before.first_row if before else first_row,
+        )  # fmt: skip
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why rows were refused, most rows first."""
+        return tuple(sorted(self._refused.values(), key=lambda one: (-one.rows, one.first_row)))
 
     @property
     def window(self) -> Window:
@@ -240,7 +267,7 @@ class _Taken:
 def _written(
     record: Record, job: ScoringJob, spec: ScoringSpec, taken: _Taken, held: HeldLease
 ) -> StoredTable:
-    from tidemill.practices.delivery.scored_rows import span_of  # noqa: PLC0415 - heavy
+    from tidemill.practices.delivery.scored_rows import refusals_of, span_of  # noqa: PLC0415 - heavy
     from tidemill.practices.versioning.tables import TableWriter  # noqa: PLC0415 - heavy
 
     writer = TableWriter(record.ports.objects)
@@ -248,8 +275,9 @@ def _written(
         for frame in frames:
             writer.write(frame)
             ids = frame["prediction_id"]
-            rejected = int((frame["status"] == "rejected").sum())
-            taken.note(*span_of(frame), (ids[0], ids[-1]), rejected)
+            taken.note(*span_of(frame), (ids[0], ids[-1]))
+            for because, rows, first in refusals_of(frame):
+                taken.refused(because, rows, first)
             taken.rows += frame.height
             record.tell.progress(f"scoring {_data_name(spec)}, rows", taken.rows)
             record.tell.check()

@@ -41,6 +41,7 @@ _ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
 
 
 _PLACES = {"data_row": "row", "data_path": "file"}
+_REFUSED = "refused_because"
 BY_DIGEST = "by its digest only (serving.log_array_bytes)"
 
 
@@ -320,6 +321,7 @@ def described(lines: Iterable[str], prediction: Prediction) -> tuple[str, ...]:
         for what in (_PLACES.get(one.name) if one.role == "context" else None,)
         if what
     ]
+    told += [f"refused: {one.value}" for one in prediction.logged if one.name == _REFUSED]
     told += [f"broke the rule {rule}" for rule in prediction.failed_rules]
     kept = prediction.sealed or "open tail"
     return (f"{prediction.status} at {prediction.at.isoformat()}, kept in {kept}", *told, *lines)

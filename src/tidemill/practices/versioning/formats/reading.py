@@ -16,6 +16,8 @@ from tidemill.core.errors import CorruptError, InvalidInputError, MissingExtraEr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from tidemill.practices.versioning.inputs import Inputs
 
 DAMAGED: tuple[type[Exception], ...] = (
@@ -61,22 +63,55 @@ def reading(what: str, *own: type[Exception], fix: str = "") -> Iterator[None]:
         ) from None
 
 
+class UnfitRowsError(InvalidInputError):
+    """Some of the rows hold what the model cannot take; the others it can.
+
+    `because` has one entry a row: a text, or None where the row is fit.
+    """
+
+    def __init__(self, what: str, *, fix: str, because: NDArray[Any]) -> None:
+        super().__init__(what, fix=fix)
+        self.because = because
+
+
 def require_float32(inputs: Inputs) -> None:
     """Look at the numbers that a library takes as float32; missing ones (NaN) are fine.
 
     Raises:
-        InvalidInputError: one is infinite or beyond float32; names the input and the row.
+        UnfitRowsError: one is infinite or beyond float32; names the input and the row.
     """
-    beyond = np.abs(inputs.matrix) > np.finfo(np.float32).max
-    if not beyond.any():
-        return
-    row, column = (int(place) for place in np.argwhere(beyond)[0])
-    name = inputs.signature.inputs[column].name
-    raise InvalidInputError(
-        f"input {name!r}, row {row}: {inputs.matrix[row, column]:g} is beyond float32, "
-        "which this model takes",
-        fix="give a number between -3.4e38 and 3.4e38, or leave it missing",
-    )
+    _require_within(
+        inputs, float(np.finfo(np.float32).max), "beyond float32, which this model takes",
+        "give a number between -3.4e38 and 3.4e38, or leave it missing",
+    )  # fmt: skip
+
+
+def require_finite(inputs: Inputs) -> None:
+    """Look at the numbers; missing ones (NaN) are fine.
+
+    Raises:
+        UnfitRowsError: one is infinite; names the input and the row.
+    """
+    _require_within(
+        inputs, float(np.finfo(np.float64).max), "infinite, and this model takes none such",
+        "give a finite number, or leave it missing",
+    )  # fmt: skip
+
+
+def _require_within(inputs: Inputs, largest: float, what: str, fix: str) -> None:
+    because, told = np.full(inputs.rows, None, dtype=object), ""
+    for field in inputs.signature.inputs:
+        column = inputs.columns[field.name]
+        if not field.is_single or column.dtype.kind not in "fiu":
+            continue
+        beyond = np.abs(column.astype(np.float64, copy=False)) > largest
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            told = told or f"input {field.name!r}, row {row}: {column[row]:g}"
+            why = f"input {field.name!r} is {what}"
+            because[beyond] = [before or why for before in because[beyond]]
+    if told:
+        raise UnfitRowsError(f"{told} is {what}", fix=fix, because=because)
 
 
 def threads() -> int:

@@ -21,7 +21,13 @@ import numpy as np
 from tidemill.core.signature import Field
 from tidemill.practices.versioning.formats.answers import probabilities, task_score
 from tidemill.practices.versioning.formats.captured_code import CapturedCode, capture
-from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.reading import (
+    library,
+    reading,
+    require_finite,
+    require_float32,
+    threads,
+)
 from tidemill.practices.versioning.formats.skops_types import KNOWN_TYPES
 
 if TYPE_CHECKING:
@@ -101,22 +107,31 @@ class SkopsArchive:
         """Return `score`: probabilities by the estimator's classes, or numbers.
 
         An estimator without `predict_proba` gives the logistic function of its decision.
+
+        Raises:
+            UnfitRowsError: it fails, and there are numbers that are infinite or beyond float32.
         """
+        try:
+            values = self._values(model, inputs, task)
+        except ValueError:  # which numbers an estimator takes is told by none before
+            require_finite(inputs)
+            require_float32(inputs)
+            raise
+        if task.kind == "binary" and values.ndim == 1:
+            values = np.column_stack([1 - values, values])
+        classes = getattr(model, "classes_", ()) if task.kind != "regression" else ()
+        return {"score": task_score(values, task, list(classes))}
+
+    def _values(self, model: Any, inputs: Inputs, task: Task) -> NDArray[Any]:  # noqa: ANN401
         joblib = library("joblib", "sklearn")
         rows = self._rows(model, inputs)
         # One thread: a forest adds its trees up in the order in which they come back.
         with joblib.parallel_config(backend="sequential"), _pinned():
             if task.kind == "regression":
-                values = model.predict(rows)
-            elif hasattr(model, "predict_proba"):
-                values = model.predict_proba(rows)
-            else:
-                values = probabilities(model.decision_function(rows), task)
-        values = np.asarray(values)
-        if task.kind == "binary" and values.ndim == 1:
-            values = np.column_stack([1 - values, values])
-        classes = getattr(model, "classes_", ()) if task.kind != "regression" else ()
-        return {"score": task_score(values, task, list(classes))}
+                return np.asarray(model.predict(rows))
+            if hasattr(model, "predict_proba"):
+                return np.asarray(model.predict_proba(rows))
+            return probabilities(model.decision_function(rows), task)
 
     def _rows(self, model: Any, inputs: Inputs) -> Any:  # noqa: ANN401 - an estimator, its rows
         names = getattr(model, "feature_names_in_", None)
