@@ -126,6 +126,9 @@ def test_performance_waits_for_labels_and_leaves_nothing_behind_until_then(serve
     first = test_drift(served.record, "delay", window="2013-04", at=MAY)
     assert states(first) == {DATA: "pass", PERFORMANCE: "not_run"}
     assert "0% of its rows have a label" in first.check(PERFORMANCE)[0].notes[0]
+    assert first.check(PERFORMANCE)[0].waits
+    assert not first.has_failed  # nobody need do anything
+    assert "not run yet" in str(first)
     told = days_of_rows(APRIL, 30, seed=3).select("flight", label="late")
     add_labels(served.record, "delay", told, key="flight", at=JUNE)
     later = test_drift(served.record, "delay", window="2013-04", at=JUNE)
@@ -231,3 +234,4 @@ def test_a_model_without_companions_is_not_run_and_says_what_to_give(world) -> N
     assert "sample=" in notes
     assert "report=" in notes
     assert not result.is_new
+    assert result.has_failed

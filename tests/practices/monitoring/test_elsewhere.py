@@ -121,6 +121,12 @@ def test_without_enough_days_before_a_drift_test_says_what_it_needs(record):
     found = drift_of_window(record, "shop", window="2024-01", at=MARCH)
     assert {check.state for check in found.checks} == {"not_run"}
     assert "10 are needed" in found.checks[0].notes[0]
+    assert found.has_failed  # there is nothing at all before
+    whole = drift_of_window(record, "shop", window="2024-01-06..2024-02-01", at=MARCH)
+    assert all(check.waits for check in whole.checks)  # five days are there, and more will come
+    assert not whole.has_failed
+    named = {"window": "2024-01-06..2024-02-01", "reference": "2024-01-01..2024-01-06"}
+    assert drift_of_window(record, "shop", **named, at=MARCH).has_failed
 
 
 def test_a_prediction_is_explained_by_the_callers_own_key(record, tidemill, project):

@@ -13,6 +13,7 @@ from tidemill.core.times import Window
 from tidemill.kernels.e_detector import day_detector
 from tidemill.practices.drift.reference import (
     MIN_DAY_ROWS,
+    NoReference,
     Reference,
     performance_detector,
     performance_scores,
@@ -54,7 +55,7 @@ class Earlier:
             )
         first = datetime(1970, 1, 1, tzinfo=UTC)
         self.window = window or Window(start=first, end=rows.window.start)
-        self.rows, self.served = rows, served
+        self.rows, self.served, self._grows = rows, served, window is None
         seals = seals_within(rows.every_seal, self.window)
         found = scan_seals(record, seals, self.window, known_by=rows.at)
         self.artifact = seals[-1].artifact if seals else None
@@ -75,11 +76,13 @@ class Earlier:
             if rows.height >= least:
                 yield str(date), rows
 
-    def _why_not(self, days: int, what: str) -> str:
-        return (
+    def _too_few(self, days: int, what: str) -> NoReference:
+        """Days add up while it answers; those of a reference that was named do not."""
+        why = (
             f"there are {days} earlier days with {MIN_DAY_ROWS} {what}; {MIN_DAYS} are needed, 30 "
             "are good (or name them: --reference START..END)"
         )
+        return NoReference(why=why, waits=self._grows and not self.frame.is_empty())
 
     def _told(self) -> tuple[str, ...]:
         if self.frame.is_empty():
@@ -87,10 +90,10 @@ class Earlier:
         first, last = self.frame["at"].dt.date()[0], self.frame["at"].dt.date()[-1]
         return (f"the reference is what it answered from {first} to {last}",)
 
-    def data(self, rows_a_day: int) -> Reference | str:
+    def data(self, rows_a_day: int) -> Reference | NoReference:
         """Return the reference of inputs and outputs, or why there is none."""
         if self.frame.is_empty() or self.artifact is None:
-            return self._why_not(0, "rows")
+            return self._too_few(0, "rows")
         signature = self.served.signature
         outputs = [field.name for field in signature.outputs]
         roles = [*(("input", f.name) for f in signature.inputs), *(("output", o) for o in outputs)]
@@ -99,13 +102,13 @@ class Earlier:
         sample = self.frame.select(pl.col(stored).alias(n) for n, stored in there.items())
         watched, notes = watched_columns(signature.inputs, outputs, sample, has_rules=False)
         if not watched.features:
-            return "none of its inputs and outputs was logged"
+            return NoReference(why="none of its inputs and outputs was logged")
         days = [
             counted(watched, thinned(rows, rows_a_day), day, names)
             for day, rows in self._days(self.frame)
         ]
         if len(days) < MIN_DAYS:
-            return self._why_not(len(days), "rows")
+            return self._too_few(len(days), "rows")
         scores = np.array([scores_of(watched, day) for day in days])
         return Reference(
             model=self.served.artifact, made_from=self.artifact, watched=watched, days=len(days),
@@ -114,15 +117,15 @@ class Earlier:
             notes=(*self._told(), *notes),
         )  # fmt: skip
 
-    def performance(self) -> Reference | str:
+    def performance(self) -> Reference | NoReference:
         """Return the reference of loss and labels, or why there is none."""
         if self.frame.is_empty() or self.artifact is None:
-            return self._why_not(0, "labelled rows")
+            return self._too_few(0, "labelled rows")
         finite = pl.all_horizontal(pl.col(name).is_finite() for name in self.rows.outputs)
         usable = self.frame.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
         days = list(self._days(usable))
         if len(days) < MIN_DAYS:
-            return self._why_not(len(days), "labelled rows")
+            return self._too_few(len(days), "labelled rows")
         scores = []
         for day, rows in days:
             judged = judged_rows(self.rows, rows, window=day)

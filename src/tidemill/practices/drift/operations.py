@@ -37,6 +37,9 @@ def test_drift(
 ) -> DriftResult:
     """Test a window for drift of data and of performance; a window is tested once.
 
+    It fails where there is an alarm, and where a check could not run for a reason that somebody
+    must mend; one that only waits for more days or labels fails nothing.
+
     Args:
         name: of the deployment.
         window: of effective time: 2013-04, 2013-04-07 or START..END; it must be over.
@@ -156,7 +159,7 @@ OPERATIONS = (
         command=("drift", "test"),
         role="contributor",
         examples=("tidemill drift test delay --window 2013-06 --at 2013-07-03",),
-        failed=lambda result: result.has_alarm,
+        failed=lambda result: result.has_failed,
     ),
     Operation(
         function=compare_windows,

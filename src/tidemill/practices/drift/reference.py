@@ -82,6 +82,13 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         return max(MIN_DAY_ROWS, self.rows_a_day // 2)
 
 
+class NoReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is nothing to test against; `waits`: more days alone will mend it."""
+
+    why: str
+    waits: bool = False
+
+
 def data_reference(record: Record, served: ServedModel, *, rows_a_day: int) -> Reference | str:
     """Return the reference of features and outputs, or why there is none.
 

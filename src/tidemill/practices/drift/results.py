@@ -67,7 +67,8 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One check of one window and model. `evidence` is that of the last tested day.
 
     `verdict` and `alert` name artifact and run, "" where there is none: a check that could not run
-    leaves nothing behind, and is tried again when asked again.
+    leaves nothing behind, and is tried again when asked again. `waits`: it did not run, and more
+    days or labels alone will mend that; where it is false somebody must.
     """
 
     check: str
@@ -85,9 +86,11 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     alert: str = ""
     notes: tuple[str, ...] = ()
+    waits: bool = False
 
     def __str__(self) -> str:
-        head = f"{self.check} of {self.model}: {self.state.replace('_', ' ')}"
+        state = self.state.replace("_", " ") + (" yet" if self.waits else "")
+        head = f"{self.check} of {self.model}: {state}"
         lines = [head]
         if self.days:
             lines.append(
@@ -124,6 +127,11 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
     def has_alarm(self) -> bool:
         """Whether a check of this window raised an alarm."""
         return any(check.alarms for check in self.checks)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is an alarm, or a check that did not run and does not only wait."""
+        return any(one.alarms or (one.state == "not_run" and not one.waits) for one in self.checks)
 
     def check(self, name: str) -> tuple[DriftCheck, ...]:
         """Return the answers of one check, one a model of the window."""

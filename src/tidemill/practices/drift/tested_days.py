@@ -28,7 +28,10 @@ LEAST_LABELLED = 0.5
 
 
 class TestedDays(msgspec.Struct, frozen=True, kw_only=True):
-    """Scores of the days that can be tested, in order; `why_not`: none of them may be, yet."""
+    """Scores of the days that can be tested, in order; `why_not`: none of them may be, yet.
+
+    `waits`: labels that come later will mend it, and nobody need do anything.
+    """
 
     __test__ = False  # pytest takes the name for a test's
 
@@ -36,6 +39,7 @@ class TestedDays(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[DayCounts, ...] = ()
     skipped: tuple[SkippedDay, ...] = ()
     why_not: str = ""
+    waits: bool = False
 
 
 def data_days(served: ServedModel, known: Known, frame: pl.DataFrame) -> TestedDays:
@@ -83,7 +87,8 @@ def performance_days(rows: WindowRows, known: Known, frame: pl.DataFrame) -> Tes
     if share < LEAST_LABELLED:
         return TestedDays(
             why_not=f"{share:.0%} of its rows have a label by {rows.at:%Y-%m-%d}; "
-            f"{LEAST_LABELLED:.0%} are needed, so ask again later"
+            f"{LEAST_LABELLED:.0%} are needed, so ask again later",
+            waits=True,
         )
     skipped: list[SkippedDay] = []
     scores: list[tuple[str, NDArray[np.float64]]] = []

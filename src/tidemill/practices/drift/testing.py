@@ -24,7 +24,12 @@ from tidemill.practices.drift.alerts import (
     tell_alert,
 )
 from tidemill.practices.drift.earlier import Earlier
-from tidemill.practices.drift.reference import Reference, data_reference, performance_reference
+from tidemill.practices.drift.reference import (
+    NoReference,
+    Reference,
+    data_reference,
+    performance_reference,
+)
 from tidemill.practices.drift.results import (
     DATA,
     PERFORMANCE,
@@ -153,7 +158,7 @@ def _tested(
     artifact = None
     if known is None:
         reference = _reference(record, rows, served, frame, asked)
-        if isinstance(reference, str):
+        if isinstance(reference, NoReference):
             return _not_run(rows, served, check, reference)
         known, artifact = new_detector(record, check, reference, served.short_name)
     elif before is not None and known.reference.window != str(before):
@@ -164,7 +169,8 @@ def _tested(
         )
     days = _days(rows, served, known, frame, check)
     if days.why_not:
-        return _not_run(rows, served, check, days.why_not)
+        lacking = NoReference(why=days.why_not, waits=days.waits)
+        return _not_run(rows, served, check, lacking)
     alarms = record.settings.number("drift.alarms_per_year")
     after, outcomes = moved(known, days.scores, window=str(rows.window), alarms=alarms * SHARE)
     found = tuple(
@@ -183,6 +189,7 @@ def _tested(
             threshold=after.threshold, reference_days=known.reference.days, alarms=found,
             skipped=days.skipped, effects=_effects(known.reference, found, days),
             promise=promise(alarms, check, rows.name), notes=known.reference.notes,
+            waits=not outcomes,
         ),
     ))  # fmt: skip
 
@@ -201,7 +208,7 @@ def _reference(
     served: ServedModel,
     frame: pl.DataFrame,
     asked: tuple[str, Window | None],
-) -> Reference | str:
+) -> Reference | NoReference:
     """Return what the model came with as its reference; else its days before."""
     check, before = asked
     own = frame.filter(pl.col("is_own"))
@@ -219,7 +226,9 @@ def _reference(
         why = found
     earlier = Earlier(record, rows, served, before)
     other = earlier.performance() if check == PERFORMANCE else earlier.data(rows_a_day)
-    return f"{why}; {other}" if why and isinstance(other, str) else other
+    if why and isinstance(other, NoReference):
+        return NoReference(why=f"{why}; {other.why}", waits=other.waits)
+    return other
 
 
 def _days(
@@ -245,10 +254,10 @@ def _effects(
     return tuple(effects_of(reference.watched, suspects, days.counts))
 
 
-def _not_run(rows: WindowRows, served: ServedModel, check: str, why: str) -> DriftCheck:
+def _not_run(rows: WindowRows, served: ServedModel, check: str, lacking: NoReference) -> DriftCheck:
     return DriftCheck(
         check=check, state="not_run", model=served.short_name, window=str(rows.window), days=0,
-        notes=(why,),
+        notes=(lacking.why,), waits=lacking.waits,
     )  # fmt: skip
 
 
