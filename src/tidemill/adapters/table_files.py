@@ -13,6 +13,7 @@ from tidemill.adapters.file_kinds import READABLE, SEPARATOR, Kind, file_kind
 from tidemill.adapters.frames import cast, cast_rows, collected, first_line, spelled
 from tidemill.adapters.plain_files import PlainFile, plain
 from tidemill.core.errors import InvalidInputError
+from tidemill.lineage.links import refuse_link_out
 from tidemill.ports.source import UnreadRowsError
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class FileSource:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
+    found, home = _files_of_folder(path), path.resolve()
+    for file in found:
+        refuse_link_out(file, str(file.relative_to(path)), home)
+    return found
+
+
+def _files_of_folder(path: Path) -> list[Path]:
     found = sorted(entry for entry in path.iterdir() if entry.name[0] not in "._")
     nested = [entry.name for entry in found if entry.is_dir()]
     if nested and (parts := _partitions(path)):

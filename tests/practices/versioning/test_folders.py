@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,53 @@ def test_what_is_data_is_decided(tmp_path) -> None:
         [".gitignore", ".hidden", "_gitignore", "a", "link", "ä"]
     )
     assert sorted(found.left_out) == [".DS_Store", ".git"]
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(record, tmp_path) -> None:
+    write(tmp_path, secret="s")
+    folder = write(tmp_path / "in", a="1")
+    (folder / "cats").mkdir()
+    (folder / "cats/b").symlink_to("../a")
+    assert add_data(record, "d", folder).files == 2
+    for path, target in (("zz", tmp_path / "secret"), ("cats/zz", "../../secret"), ("zz", "by")):
+        (folder / "by").symlink_to(tmp_path / "secret")
+        (folder / path).symlink_to(target)
+        if target != "by":
+            (folder / "by").unlink()
+        with pytest.raises(InvalidInputError, match=r"(zz|by) is a link to .*secret.*outside"):
+            add_data(record, "d", folder)
+        (folder / path).unlink()
+    with pytest.raises(InvalidInputError, match="by is a link") as caught:
+        add_data(record, "d", folder)
+    subprocess.run(caught.value.fix.partition("place: ")[2], shell=True, check=True)
+    assert add_data(record, "d", folder).files == 3
+
+
+def test_a_folder_that_is_reached_by_a_link_is_that_folder(record, tmp_path) -> None:
+    folder = write(tmp_path / "in", a="1")
+    (folder / "b").symlink_to("a")
+    (tmp_path / "way").symlink_to(folder)
+    assert add_data(record, "d", tmp_path / "way").files == 2
+
+
+@pytest.mark.parametrize("inside", ["", "part=1"])
+def test_a_folder_of_tables_has_no_link_that_leads_out_of_it(record, tmp_path, inside) -> None:
+    folder, kept = tmp_path / "in", tmp_path / "in" / inside
+    kept.mkdir(parents=True)
+    pl.DataFrame({"x": [1]}).write_parquet(kept / "a.parquet")
+    pl.DataFrame({"x": [2]}).write_parquet(tmp_path / "b.parquet")
+    (kept / "b.parquet").symlink_to("a.parquet")
+    assert add_data(record, "t", folder, shape="table").rows == 2
+    (kept / "c.parquet").symlink_to(tmp_path / "b.parquet")
+    with pytest.raises(InvalidInputError, match=r"c\.parquet is a link to .*outside"):
+        add_data(record, "t", folder, shape="table")
+
+
+def test_external_data_may_be_links_to_elsewhere(record, tmp_path) -> None:
+    write(tmp_path, blob="1")
+    folder = write(tmp_path / "in", a="1")
+    (folder / "b").symlink_to(tmp_path / "blob")
+    assert add_data(record, "d", str(folder), external=True).files == 2
 
 
 @pytest.mark.parametrize("kind", ["round", "broken", "pipe", "name", "none"])

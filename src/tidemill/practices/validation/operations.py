@@ -89,7 +89,8 @@ def add_data(  # noqa: PLR0913 - a source, where it goes, and how
 
     Args:
         name: what the data are called, like flights.
-        source: a file (CSV, Parquet, JSON, Arrow), a folder, or a frame.
+        source: a file (CSV, Parquet, JSON, Arrow), a folder (its links may not lead out of it), or
+            a frame.
         append: add the rows or files to the newest version; without it they replace it.
         contract: name of the contract; default: the one declared for these data.
         key: columns whose values tell a row from every other; default: the contract's.

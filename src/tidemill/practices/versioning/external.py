@@ -109,7 +109,7 @@ def looked_at(
     path = root / Path(given).expanduser()
     shape: Literal["file", "folder", "glob"] = "file"
     if path.is_dir():
-        shape, found = "folder", list(found_files(path).files)
+        shape, found = "folder", list(found_files(path, may_lead_out=True).files)
     elif path.is_file():
         found = [_file(path, path.name)]
     else:

@@ -1,8 +1,9 @@
 """The files of a folder on this machine: which of them are data, and their bytes, read once.
 
 Decided here: hidden files are data, `.gitignore` says nothing, names are taken as they are. A link
-to a file is that file; a link to a folder, a pipe or a device is an error. What systems and version
-control put there by themselves is left out (`LEFT_OUT`), and so are folders without files.
+to a file of the folder is that file; a link that leads out of the folder, a link to a folder, a
+pipe or a device is an error. What systems and version control put there by themselves is left out
+(`LEFT_OUT`), and so are folders without files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from blake3 import blake3
 
 from tidemill.core.digest import Digest
 from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.lineage.links import refuse_link_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +45,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
 
 
-def found_files(folder: Path) -> Found:
+def found_files(folder: Path, *, may_lead_out: bool = False) -> Found:
     """Return the files of a folder and of the folders in it, by name.
+
+    Args:
+        folder: where they are.
+        may_lead_out: whether links may lead out of it, as where no byte is stored.
 
     Raises:
         InvalidInputError: something in it can be no data; names it.
@@ -52,11 +58,14 @@ def found_files(folder: Path) -> Found:
     """
     files: list[FoundFile] = []
     left_out: list[str] = []
+    home = folder.resolve()
     for entry, name in _entries(folder, ""):
         if entry.name in LEFT_OUT:
             left_out.append(name)
-        else:
-            files.append(_found(entry, name))
+            continue
+        files.append(_found(entry, name))
+        if not may_lead_out and entry.is_symlink():
+            refuse_link_out(Path(entry.path), name, home)
     if not files:
         raise NotFoundError(
             f"there is no file in {folder.name!r}", fix="give a folder with files in it"
