@@ -192,3 +192,14 @@ def test_a_contract_that_was_inferred_from_data_is_a_contract_of_these_data(
     assert told.returncode == 0, told.stderr
     done = tidemill("run", "flow")
     assert done.returncode == 0, done.stderr
+
+
+def test_of_external_data_no_contract_is_asked(mill) -> None:
+    (mill.folder / "lake").mkdir()
+    (mill.folder / "lake/a.bin").write_bytes(b"a")
+    declare(mill)
+    mill.write(FLOW)
+    add_data(mill.record, "pics", str(mill.folder / "lake"), external=True)
+    with pytest.raises(CheckFailedError, match="pics@1 is external") as caught:
+        mill.run("pictures")
+    assert "leave out contract=" in caught.value.fix

@@ -61,10 +61,10 @@ def data(
             f"data({name!r}) says twice which version", fix="leave out either @ or as_of="
         )
     version = resolve(plan.record, parsed)
-    if contract is not None:
-        _require_contract(plan, version, contract)
     artifact = find_artifact(plan.record, version.artifact)
     shape = shape_of(artifact)
+    if contract is not None:
+        _require_contract(plan, version, contract, shape)
     value = value_of(artifact, shape)
     if shape == "external":
         root = project_root(plan.record)
@@ -73,10 +73,15 @@ def data(
     return plan.known(value, str(version), version.run)
 
 
-def _require_contract(plan: Plan, version: Version, contract: type) -> None:
+def _require_contract(plan: Plan, version: Version, contract: type, shape: str) -> None:
     """Accept a version that came through the contract, or that a check of it let pass since."""
     record, spec = plan.record, getattr(contract, "contract_spec", None)
     name = contract.__name__
+    if shape == "external":
+        raise CheckFailedError(
+            f"{version} is external and no contract speaks of it, {name} neither",
+            fix="leave out contract=: external data are compared with the record by themselves",
+        )
     if _came_through(record, version, contract):
         return
     when = plan.at if getattr(spec, "fresh_within", "") else None
