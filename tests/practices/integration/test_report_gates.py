@@ -106,6 +106,29 @@ def test_slices_of_few_rows_are_not_judged() -> None:
 
 
 @pytest.mark.parametrize(
+    ("levels", "bound", "fix"),
+    [
+        ({"AA": 60, "(other)": 90}, 200, "lower min_slice_rows in [gates], or"),
+        ({"(other)": 90}, 200, "lower min_slice_rows in evaluate(...) and in [gates], or"),
+        ({"(other)": 90}, 20, "evaluate(..., min_slice_rows=20) tells smaller levels apart, or"),
+    ],
+)
+def test_where_no_slice_is_judged_the_fix_names_the_bound_that_is_in_the_way(
+    levels, bound, fix
+) -> None:
+    slices = tuple(part(level, 0.6, rows=rows) for level, rows in levels.items())
+    found = findings(report(figure(), slices=slices), min_slice_rows=bound)["slices"]
+    assert (found.state, found.fix.startswith(fix)) == ("warn", True)
+
+
+def test_levels_that_the_evaluation_put_together_below_the_gates_own_bound_are_told() -> None:
+    made = report(figure(), slices=(part("AA", 0.7), part("(other)", 0.7)))
+    told = "levels under 50 rows are in (other) and not judged: evaluate(..., min_slice_rows=20)"
+    assert told in findings(made, min_slice_rows=20)["slices"].what
+    assert "not judged" not in findings(made, min_slice_rows=50)["slices"].what
+
+
+@pytest.mark.parametrize(
     ("slices", "told"),
     [
         (("AA",), "carrier = AA, the only slice that is large enough, has auc 0.6"),

@@ -103,6 +103,26 @@ def test_outside_a_pipeline_evaluate_is_a_plain_function(world) -> None:
     assert {part.level for part in report.slices} == {"AA", "UA", "DL"}
 
 
+def test_small_levels_are_told_by_themselves_from_the_given_number_of_rows_on(world) -> None:
+    rows = days_of_rows(START, 1, rows=100)  # about 33 rows a level
+    world.train(days_of_rows(START, 10))
+    usual = evaluate(world.model, rows, slices=("carrier",))
+    assert [part.level for part in usual.slices] == ["(other)"]
+    report = evaluate(world.model, rows, slices=("carrier",), min_slice_rows=10)
+    assert {part.level for part in report.slices} == {"AA", "UA", "DL"}
+    assert (usual.min_slice_rows, report.min_slice_rows) == (50, 10)
+    with pytest.raises(InvalidInputError, match="min_slice_rows is 0"):
+        evaluate(world.model, rows, slices=("carrier",), min_slice_rows=0)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=[task.kind for task in TASKS])
+def test_levels_of_slices_tell_the_mean_label_where_labels_have_one(task) -> None:
+    frame = frame_of(task).with_columns(place=pl.lit("here"))
+    (part,) = report_of(task, frame, slices=("place",)).slices
+    named = {"binary": ["base_rate"], "multiclass": [], "regression": ["mean_label"]}[task.kind]
+    assert [figure.name for figure in part.figures] == [task.metric, *named]
+
+
 def test_rows_without_the_label_are_refused_with_the_columns_that_there_are(world) -> None:
     rows = days_of_rows(START, 10)
     world.train(rows)

@@ -114,7 +114,7 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
     yield Finding(
         rule="slices", state=state,
         what=f"{_worst(part, len(told))} has {report.task.metric} {figure.value:.4g} where all "
-        f"rows have {whole.value:.4g}",
+        f"rows have {whole.value:.4g}{_hidden(report, bounds)}",
         measured=gap, interval=_interval(figure), rows_checked=part.rows,
         bound=f"gap <= {bounds.max_slice_gap:g}"
         + (" of the whole" if report.task.metric in IN_UNITS_OF_THE_LABEL else ""),
@@ -130,11 +130,30 @@ def _no_slice(report: Report, bounds: Bounds) -> Finding:
         most = max(part.rows for part in named)
         what += f": the largest has {most:,} {'row' if most == 1 else 'rows'}"
     if len(named) < len(report.slices):
-        what += f"; {OTHER} holds its small levels together, and is no slice of its own"
+        what += (
+            f"; {OTHER} holds its small levels, under {report.min_slice_rows} rows, together, and "
+            "is no slice of its own"
+        )
+    lower = "lower min_slice_rows in [gates]"
+    if not named:
+        lower = f"evaluate(..., min_slice_rows={bounds.min_slice_rows}) tells smaller levels apart"
+        if bounds.min_slice_rows >= report.min_slice_rows:
+            lower = "lower min_slice_rows in evaluate(...) and in [gates]"
     return Finding(
         rule="slices", state="warn", bound=f"{bounds.min_slice_rows} rows a slice", what=what,
-        fix="lower min_slice_rows in [gates], or evaluate on more rows",
+        fix=f"{lower}, or evaluate on more rows",
     )  # fmt: skip
+
+
+def _hidden(report: Report, bounds: Bounds) -> str:
+    """Tell where the report put levels together that the gates ask for one by one."""
+    is_put = any(part.level == OTHER for part in report.slices)
+    if not is_put or bounds.min_slice_rows >= report.min_slice_rows:
+        return ""
+    return (
+        f"; levels under {report.min_slice_rows} rows are in {OTHER} and not judged: "
+        f"evaluate(..., min_slice_rows={bounds.min_slice_rows})"
+    )
 
 
 def _worst(part: SliceReport, slices: int) -> str:

@@ -17,7 +17,7 @@ from tidemill.practices.monitoring.outputs import flat_outputs, output_names
 from tidemill.practices.monitoring.own_losses import Loss
 from tidemill.practices.monitoring.own_metrics import Metric
 from tidemill.practices.monitoring.quality import quality_report
-from tidemill.practices.monitoring.report import OwnFunction, Report
+from tidemill.practices.monitoring.report import MIN_SLICE_ROWS, OwnFunction, Report
 from tidemill.practices.pipelines.declare import step
 from tidemill.practices.pipelines.figures import figure
 from tidemill.practices.versioning.model import Model  # noqa: TC001
@@ -39,6 +39,7 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
     group: str = "",
     weight: str = "",
     loss: str = "",
+    min_slice_rows: int = MIN_SLICE_ROWS,
 ) -> Report:
     """Return the report of a model on labelled rows; functions of one's own are named by path."""
     label = model.task.label
@@ -66,6 +67,7 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
     report = report_of(
         model.task, frame, tuple(outputs), time=time, slices=slices, business=figures,
         metrics=own, group=group, weight=weight, loss=declared_at(loss, Loss) if loss else None,
+        min_slice_rows=min_slice_rows,
     )  # fmt: skip
     for told in (*report.figures, *report.business):
         if told.value is not None:
@@ -87,6 +89,7 @@ def evaluate(  # noqa: PLR0913 - as above
     group: str = "",
     weight: str = "",
     loss: Loss | None = None,
+    min_slice_rows: int = MIN_SLICE_ROWS,
 ) -> Any:  # noqa: ANN401
     """Return the report of a model on held-out rows: figures with intervals, slices, daily losses.
 
@@ -105,14 +108,23 @@ def evaluate(  # noqa: PLR0913 - as above
         weight: the column that says for how much each row counts; everything is weighted by it.
         loss: a loss of one's own, declared with `@tm.loss`, by which days are judged and models are
             compared; the task may name it.
+        min_slice_rows: levels of slices with fewer labelled rows are put together under `(other)`,
+            which no gate judges; `min_slice_rows` in [gates] says which of the others it judges.
+
+    Raises:
+        InvalidInputError: `min_slice_rows` is less than 1.
     """
+    if min_slice_rows < 1:
+        raise InvalidInputError(
+            f"min_slice_rows is {min_slice_rows}", fix="give 1 or more: a level has that many rows"
+        )
     given = (business,) if isinstance(business, BusinessFigure) else tuple(business)
     paths = tuple(object_path(figure) for figure in given)
     own = (metrics,) if isinstance(metrics, Metric) else tuple(metrics)
     return evaluation(
         model, rows, time=time, slices=tuple(slices), business=paths,
         metrics=tuple(object_path(metric) for metric in own), group=group, weight=weight,
-        loss=object_path(loss) if loss else "",
+        loss=object_path(loss) if loss else "", min_slice_rows=min_slice_rows,
     )  # fmt: skip
 
 
@@ -128,6 +140,7 @@ def report_of(  # noqa: PLR0913 - as above
     group: str = "",
     weight: str = "",
     loss: Loss | None = None,
+    min_slice_rows: int = MIN_SLICE_ROWS,
 ) -> Report:
     """Return the report of rows that have their label (`label`) and their outputs. Pure.
 
@@ -142,6 +155,7 @@ def report_of(  # noqa: PLR0913 - as above
         group: the column of an entity whose rows hang together.
         weight: the column that says for how much each row counts.
         loss: a loss of one's own.
+        min_slice_rows: levels of slices with fewer labelled rows are put together.
 
     Raises:
         UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
@@ -155,7 +169,7 @@ def report_of(  # noqa: PLR0913 - as above
     if weight:
         judged.weigh_by(weight)
     window = _span(judged) if time and judged.rows else "the evaluated rows"
-    report = quality_report(judged, slices=slices, business=business)
+    report = quality_report(judged, slices=slices, business=business, min_slice_rows=min_slice_rows)
     return msgspec.structs.replace(report, window=window, time=time, weight=weight, group=group)
 
 

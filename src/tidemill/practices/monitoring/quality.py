@@ -14,6 +14,7 @@ from tidemill.kernels.task_metrics import task_calibration
 from tidemill.practices.monitoring.business import business_value
 from tidemill.practices.monitoring.judged_rows import SAMPLE_WEIGHT, day_text, judged_frame
 from tidemill.practices.monitoring.report import (
+    MIN_SLICE_ROWS,
     OTHER,
     DayLoss,
     Report,
@@ -28,26 +29,29 @@ if TYPE_CHECKING:
     from tidemill.practices.monitoring.business import BusinessFigure
     from tidemill.practices.monitoring.judged_rows import JudgedRows
 
-MIN_SLICE_ROWS = 50
-"""Levels with fewer labelled rows are put together under `(other)`."""
 MOST_LEVELS = 50
 PART_ROWS = 20
 MOST_PARTS = 30
 
 
 def quality_report(
-    rows: JudgedRows, *, slices: Sequence[str] = (), business: Sequence[BusinessFigure] = ()
+    rows: JudgedRows,
+    *,
+    slices: Sequence[str] = (),
+    business: Sequence[BusinessFigure] = (),
+    min_slice_rows: int = MIN_SLICE_ROWS,
 ) -> Report:
     """Return the figures, slices, calibration, business figures and daily losses of rows.
 
-    What the rows do not tell (no row at all, one class only) is left out or told as a note.
+    Levels with fewer labelled rows than `min_slice_rows` are put together under `(other)`. What
+    the rows do not tell (no row at all, one class only) is left out or told as a note.
 
     Raises:
         UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
     """
     empty = Report(
         task=rows.task, window=rows.window, rows=rows.rows, labelled=rows.rows,
-        loss=rows.loss_name,
+        loss=rows.loss_name, min_slice_rows=min_slice_rows,
     )  # fmt: skip
     if rows.rows < 2:
         return msgspec.structs.replace(empty, notes=("too few labelled rows for any figure",))
@@ -67,7 +71,10 @@ def quality_report(
         empty,
         figures=figures,
         slices=tuple(
-            part for name in slices if name not in missing for part in slice_reports(rows, name)
+            part
+            for name in slices
+            if name not in missing
+            for part in slice_reports(rows, name, least=min_slice_rows)
         ),
         calibration=tuple(
             ReportBin(rows=b.rows, told=b.mean_probability, came=b.share, low=b.low, high=b.high)
@@ -94,20 +101,25 @@ def business_figures(
     return tuple(told), tuple(notes)
 
 
-def slice_reports(rows: JudgedRows, column: str) -> Iterator[SliceReport]:
-    """Yield the levels of a column, most rows first; small levels together as `(other)`."""
+def slice_reports(
+    rows: JudgedRows, column: str, *, least: int = MIN_SLICE_ROWS
+) -> Iterator[SliceReport]:
+    """Yield the levels of a column, most rows first; those with fewer rows than `least` together.
+
+    They are `(other)`. Classes have no mean label.
+    """
     levels = rows.frame[column].cast(pl.String).fill_null("(missing)")
     counts = levels.value_counts(sort=True, name="rows")
-    large = counts.filter(pl.col("rows") >= MIN_SLICE_ROWS)[column].to_list()[:MOST_LEVELS]
+    large = counts.filter(pl.col("rows") >= least)[column].to_list()[:MOST_LEVELS]
     named = pl.select(
         pl.when(levels.is_in(large)).then(levels).otherwise(pl.lit(OTHER))
     ).to_series()  # fmt: skip
     for level in [*large, *([OTHER] if len(large) < counts.height else [])]:
         part = rows.take((named == level).to_numpy())
+        labels = () if rows.task.has_class_columns else (part.mean_label(),)
         yield SliceReport(
-            column=column, level=level, rows=part.rows,
-            figures=(part.primary(), part.mean_label()),
-        )  # fmt: skip
+            column=column, level=level, rows=part.rows, figures=(part.primary(), *labels)
+        )
 
 
 def day_losses(rows: JudgedRows) -> Iterator[DayLoss]:

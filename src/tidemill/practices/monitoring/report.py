@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OTHER = "(other)"
 """The level under which a report puts small levels of a slice together."""
+MIN_SLICE_ROWS = 50
+"""Levels with fewer labelled rows are small, where nobody says otherwise."""
 
 
 class ReportFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +46,10 @@ class ReportFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One level of a column: the primary metric and the mean label (base rate) of its rows."""
+    """One level of a column: the primary metric of its rows, and the mean label (base rate).
+
+    Of classes there is no mean label.
+    """
 
     column: str
     level: str
@@ -93,7 +98,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `loss` names the loss of `days`; `time` the column of the effective time, where rows had one;
     `weight` that of the weights by which everything is weighted; `group` that of the entity whose
-    rows hang together. Comparisons and windows follow them.
+    rows hang together. Comparisons and windows follow them. Levels of slices with fewer rows than
+    `min_slice_rows` are put together.
     """
 
     artifact_kind: ClassVar[str] = "report"
@@ -109,6 +115,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     own: tuple[OwnFunction, ...] = ()
     figures: tuple[ReportFigure, ...] = ()
     slices: tuple[SliceReport, ...] = ()
+    min_slice_rows: int = MIN_SLICE_ROWS
     calibration: tuple[ReportBin, ...] = ()
     business: tuple[ReportFigure, ...] = ()
     operational: tuple[ReportFigure, ...] = ()
