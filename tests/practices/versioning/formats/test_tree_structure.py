@@ -43,6 +43,63 @@ def test_a_lightgbm_text_whose_trees_are_damaged_is_refused(
         format_named("lightgbm-text").load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "into"),
+    [
+        ("shrinkage=", "shrinkxge="),
+        ("leaf_count=", "leaf_count "),
+        ("split_gain=", "split_gain=0x9 "),
+        ("internal_value=", "internal_value=1 "),
+        ("leaf_weight=", "leaf_weight=1 "),
+        ("internal_count=", "leaf_count="),
+        ("is_linear=0", "is_linear=1"),
+        ("is_linear=0", "is_linear=7"),
+        ("shrinkage=", "shrinkage=1 "),
+        ("left_child=", "left_child=\t"),
+        ("num_leaves=", "num_leaves=1_"),
+    ],
+)
+def test_a_lightgbm_tree_with_a_damaged_line_is_refused(
+    tmp_path: Path, line: str, into: str
+) -> None:
+    MAKERS["lightgbm-text"]("regression").save(tmp_path)
+    path = tmp_path / "model.txt"
+    text = re.sub(r"(?m)^tree_sizes=.*\n", "", path.read_text())
+    assert f"\n{line}" in text
+    path.write_text(text.replace(f"\n{line}", f"\n{into}", 1))
+    with pytest.raises(CorruptError):
+        format_named("lightgbm-text").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "into"),
+    [
+        ("num_features=", "num_features=9"),
+        ("leaf_features=", "leaf_features=9"),
+        ("leaf_coeff=", "leaf_coeff=9 "),
+        ("leaf_const=", "leaf_const=9 "),
+    ],
+)
+def test_a_lightgbm_tree_with_damaged_linear_leaves_is_refused(line: str, into: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    options = {"linear_tree": True, "verbosity": -1, "num_threads": 1, "num_leaves": 4}
+    booster = lightgbm.train(options, lightgbm.Dataset(rows, rows[:, 0] ** 2), 3)
+    text = re.sub(r"(?m)^tree_sizes=.*\n", "", booster.model_to_string())
+    require_lightgbm_trees(text.encode())
+    damaged = re.sub(rf"(?m)^{line} *(?=\S)", into, text, count=1)
+    assert damaged != text
+    with pytest.raises(CorruptError, match="tree"):
+        require_lightgbm_trees(damaged.encode())
+
+
+def test_an_objective_of_other_classes_is_refused(tmp_path: Path) -> None:
+    MAKERS["lightgbm-text"]("multiclass").save(tmp_path)
+    path = tmp_path / "model.txt"
+    path.write_text(path.read_text().replace("multiclass num_class:3", "multiclass num_class:9"))
+    with pytest.raises(CorruptError, match="other classes"):
+        format_named("lightgbm-text").load(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
 def test_whole_trees_are_read(tmp_path: Path, kind: str) -> None:
     for name in ("lightgbm-text", "xgboost-json"):
