@@ -41,6 +41,21 @@ def alarms(seed: int, *, spread: float) -> int:
     return after.state.alarms
 
 
+def test_text_that_people_wrote_is_not_watched_by_its_levels_and_that_is_noted() -> None:
+    rng = np.random.default_rng(0)
+    texts = pl.Series([f"words {number}" for number in range(300)])
+    sample = rows_of(rng, 300).with_columns(body=texts, key=texts, code=texts.str.slice(0, 7))
+    fields = (
+        *FIELDS,
+        Field(name="body", datatype="BYTES"),
+        Field(name="key", datatype="BYTES", categories=tuple(sorted(texts))),
+        Field(name="code", datatype="BYTES"),
+    )
+    watched, notes = watched_columns(fields, (), sample, has_rules=False)
+    assert [one.feature for one in watched.features] == ["x", "kind", "key", "code"]
+    assert notes == ("body is text of its own in nearly every row and is not watched",)
+
+
 def test_where_days_differ_by_chance_alone_random_parts_keep_the_promise() -> None:
     replays = 30
     raised = sum(alarms(seed, spread=0.0) for seed in range(replays))

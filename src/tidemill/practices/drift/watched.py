@@ -30,6 +30,7 @@ from tidemill.kernels.effect_sizes import (
 )
 from tidemill.kernels.sample_checks import TooFewRowsError
 from tidemill.practices.drift.results import Effect
+from tidemill.practices.versioning.signatures import is_free_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,9 +90,13 @@ def watched_columns(
     notes += [f"{f.name} is {f.kind} a row and is not watched" for f in fields if not f.is_single]
     wanted = [(f.name, f.datatype == "BYTES") for f in fields if f.is_single]
     wanted += [(output, False) for output in outputs]
+    unnamed = {f.name for f in fields if f.datatype == "BYTES" and f.categories is None}
     for name, is_text in wanted:
         if name not in sample.columns:
             notes.append(f"{name} is not in the sample and is not watched")
+            continue
+        if name in unnamed and _is_free_text(sample[name]):
+            notes.append(f"{name} is text of its own in nearly every row and is not watched")
             continue
         known = sample[name].drop_nulls() if name in outputs else sample[name]
         try:
@@ -186,6 +191,12 @@ def _middles(bins: NumericBins) -> NDArray[np.float64]:
 
 def _number_bins(name: str, column: pl.Series) -> FeatureBins:
     return numeric_bins(name, numbers_of(column))
+
+
+def _is_free_text(column: pl.Series) -> bool:
+    """Whether levels say nothing of it: a new day's texts are new, too."""
+    known = column.drop_nulls()
+    return is_free_text(known.n_unique(), len(known))
 
 
 def _text_bins(name: str, column: pl.Series) -> FeatureBins:
