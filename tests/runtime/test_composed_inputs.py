@@ -190,6 +190,41 @@ def test_binary_tensors_carry_arrays_and_bytes_and_answers_may_be_binary() -> No
     assert server.model.seen["photo"][0] == b"\xff\x00\xfe"
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+def test_records_and_rows_of_several_lengths_are_json_or_its_text(as_text) -> None:
+    server = Server()
+    spelled = json.dumps if as_text else lambda value: value
+    tensors = {name: dict(one, shape=[2, *one["shape"][1:]], data=one["data"] * 2)
+               for name, one in valid().items()}  # fmt: skip
+    items = [spelled([{"sku": "a", "count": 2}, {"sku": "b"}]), spelled([])]
+    tensors["items"] = tensor("items", "BYTES", [2], items)
+    tensors["tones"] = tensor("tones", "BYTES", [2], [spelled([1, 2]), "[3]"])
+    status, body = server.ask(*tensors.values())
+    assert status == 200, body
+    seen = server.model.seen
+    assert list(seen["items"]) == [[{"sku": "a", "count": 2}, {"sku": "b", "count": None}], []]
+    assert [row.tolist() for row in seen["tones"]] == [[1, 2], [3]]
+    logged = server.logged()
+    assert list(logged["tones"]) == ["[1,2]", "[3]"]
+
+
+def test_null_is_a_missing_value_alone_and_never_within_an_array() -> None:
+    server = Server()
+    age = tensor("customer.age", "FP64", [1], [None])
+    status, _ = server.ask(*changed(**{"customer.age": age}))
+    assert status == 200
+    assert np.isnan(server.model.seen["customer.age"][0])
+    two = {name: dict(one, shape=[2, *one["shape"][1:]], data=one["data"] * 2)
+           for name, one in valid().items()}  # fmt: skip
+    flat = [float(value) for value in range(12)]
+    flat[8] = None
+    nested = [[flat[0:3], flat[3:6]], [flat[6:9], flat[9:12]]]
+    for data in (flat, nested):
+        two["image"] = tensor("image", "FP32", [2, 2, 3], data)
+        status, body = server.ask(*two.values())
+        assert (status, "'image', row 1: null" in body["error"]) == (400, True), body
+
+
 WRONG = {
     "another shape": (
         {"image": tensor("image", "FP32", [1, 3, 2], [1] * 6)}, r"'image'.*\[3, 2\].*\[2, 3\]",
@@ -203,6 +238,27 @@ WRONG = {
         {"customer.age": tensor("customer.age", "FP64", [1, 2], [1, 2])}, "'customer.age'.*one",
     ),
     "no base64": ({"photo": tensor("photo", "BYTES", [1], ["*"])}, "'photo', row 0: no base64"),
+    "null in numbers": (
+        {"image": tensor("image", "FP32", [1, 2, 3], [1, 2, 3, 4, 5, None])}, "'image', row 0: null"
+    ),
+    "null in texts": (
+        {"words": tensor("words", "BYTES", [1, 2], ["a", None])}, "'words', row 0: null",
+    ),
+    "null in texts as JSON": (
+        {"words": tensor("words", "BYTES", [1], [["a", None]])}, "'words', row 0: null",
+    ),
+    "null in numbers as JSON": (
+        {"image": tensor("image", "BYTES", [1], [[[1, 2, 3], [4, 5, None]]])}, "'image', row 0: nu",
+    ),
+    "null in numbers as text": (
+        {"image": tensor("image", "BYTES", [1], ["[[1,2,3],[4,5,null]]"])}, "'image', row 0: null",
+    ),
+    "a list for bytes": ({"photo": tensor("photo", "BYTES", [1], [[1]])}, "'photo', row 0: a list"),
+    "a number in texts": ({"items": tensor("items", "BYTES", [1], [4])}, "'items' is BYTES"),
+    "an unknown member of JSON": (
+        {"items": tensor("items", "BYTES", [1], [[{"sku": "a", "size": 1}]])},
+        r"'items', row 0: \[0\].size is not declared",
+    ),
     "an unknown member": (
         {"items": tensor("items", "BYTES", [1], ['[{"sku":"a","size":1}]'])},
         r"'items', row 0: \[0\].size is not declared",
@@ -232,7 +288,12 @@ scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
     | st.sampled_from(["[1]", '[{"sku":"a"}]', "null", "{}", "[[1]]", '{"a":[1,"2"]}', "[1e999]"])
 )  # fmt: skip
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=8)
+names = st.sampled_from(["sku", "count", "size"])
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
 shapes = st.lists(st.integers(-1, 3), max_size=4)
 datatypes = st.sampled_from(["FP32", "FP64", "INT16", "INT64", "UINT64", "BOOL", "BYTES", "FP8"])
 

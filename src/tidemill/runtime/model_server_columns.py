@@ -17,6 +17,7 @@ from tidemill.wire.row_values import (
     array_of,
     binary_of_text,
     logged_texts,
+    row_value,
     stacked,
     value_of_text,
 )
@@ -37,6 +38,8 @@ _ACCEPTED: Mapping[str, tuple[str, ...]] = {
     "BYTES": ("BYTES",),
 }
 """Datatypes of tensors that a field of a datatype takes: those that lose nothing."""
+
+_JSON: Mapping[type, str] = {list: "list", dict: "record"}
 
 
 def request_columns(signature: Signature, request: InferenceRequest) -> tuple[LoggedColumn, ...]:
@@ -190,7 +193,7 @@ def _single(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bool
             f"{field.datatype} a row: [{shape[0]}]",
         )  # fmt: skip
     flat = tensor.values.reshape(shape[0])
-    if field.datatype == "BYTES" and tensor.is_binary:
+    if field.datatype == "BYTES" and (tensor.is_binary or tensor.has_json):
         _require_text(field, flat)
     valid = None if tensor.valid is None else tensor.valid.reshape(shape[0])
     return _typed(field, msgspec.structs.replace(tensor, values=flat)), valid
@@ -200,6 +203,11 @@ def _require_text(field: Field, values: NDArray[Any]) -> None:
     for row, value in enumerate(values):
         if isinstance(value, bytes):
             raise RequestError(400, f"tensor {field.name!r}, row {row} is not UTF-8")
+        if isinstance(value, list | dict):
+            raise RequestError(
+                400, f"tensor {field.name!r}, row {row}: a {_JSON[type(value)]}, the model takes "
+                "a text",
+            )  # fmt: skip
 
 
 def _composed(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -212,8 +220,9 @@ def _composed(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bo
                 400, f"tensor {field.name!r} has the shape {list(tensor.values.shape)}, the model "
                 "takes one BYTES a row",
             )  # fmt: skip
-        return array_of(field, _filled(field, tensor)), None
-    read = _bytes_of if field.is_binary else value_of_text
+        _require_elements(field, tensor)
+        return array_of(field, tensor.values), None
+    read = _bytes_of if field.is_binary else _value_of_json
     values = []
     for row, item in enumerate(tensor.values):
         try:
@@ -226,19 +235,41 @@ def _composed(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bo
     return stacked(values), None if is_there.all() else is_there
 
 
-def _bytes_of(field: Field, item: str | bytes) -> bytes:
+def _value_of_json(field: Field, item: Any) -> Any:  # noqa: ANN401 - text, bytes, or what it spells
+    is_text = isinstance(item, str | bytes)
+    value = value_of_text(field, item) if is_text else row_value(field, item)
+    if _has_gap(value):
+        raise RowValueError("null in an array; every element needs a value")
+    return value
+
+
+def _has_gap(value: Any) -> bool:  # noqa: ANN401 - walks an array, a record or a list of them
+    """Whether an array of a value that was JSON, which has no NaN of its own, held null."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "O":
+            return any(item is None for item in value.flat)
+        return value.dtype.kind == "f" and bool(np.isnan(value).any())
+    if isinstance(value, dict):
+        return any(_has_gap(item) for item in value.values())
+    return isinstance(value, list) and any(_has_gap(item) for item in value)
+
+
+def _bytes_of(field: Field, item: Any) -> bytes:  # noqa: ANN401 - as above
     del field
+    if isinstance(item, list | dict):
+        raise RowValueError(f"a {_JSON[type(item)]}, the model takes bytes: send them as base64")
     return item if isinstance(item, bytes) else binary_of_text(item)
 
 
-def _filled(field: Field, tensor: Tensor) -> NDArray[Any]:
-    """Return the elements of arrays, null as NaN where there is one."""
-    values: NDArray[Any] = tensor.values
+def _require_elements(field: Field, tensor: Tensor) -> None:
+    """Raise where an element of an array is null: it would be a NaN that nobody sent."""
     if tensor.valid is None:
-        return values
-    if field.datatype not in FLOATS:
-        raise RowValueError(f"it holds null, and {field.datatype} has no missing value")
-    return np.where(tensor.valid, values.astype(np.float64), np.nan)
+        return
+    row = int(np.argmin(tensor.valid.reshape(len(tensor.valid), -1).all(axis=1)))
+    raise RequestError(
+        400, f"tensor {field.name!r}, row {row}: null in an array of {field.datatype}; every "
+        "element needs a value",
+    )  # fmt: skip
 
 
 def _typed(field: Field, tensor: Tensor) -> NDArray[Any]:

@@ -4,7 +4,8 @@ JSON, and the binary tensor extension (`Inference-Header-Content-Length`): the J
 by the raw little-endian bytes of each tensor that says `binary_data_size`; BYTES elements are a
 uint32 length and their bytes. A tensor holds one column: its shape is [rows, *shape of a row], its
 JSON data are flat or nested. Lists of records, and arrays whose rows differ in length, are BYTES of
-shape [rows]: one JSON text a row. Bytes that are no text (images) are base64 in JSON.
+shape [rows]: one JSON text a row, or the JSON itself. Bytes that are no text (images) are base64 in
+JSON.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     """One column of a request: values of the datatype's NumPy type, or objects for BYTES.
 
     `values` have the tensor's shape; `valid`, of the same, tells what is there (JSON null is
-    missing); None: all is. BYTES are `str`, and `bytes` where a binary tensor's are no UTF-8.
+    missing); None: all is. BYTES are `str`, and `bytes` where a binary tensor's are no UTF-8; with
+    `has_json` some rows are lists or records, which were sent as JSON and not as its text.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     values: Any
     valid: Any = None
     is_binary: bool = False
+    has_json: bool = False
 
 
 class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +198,11 @@ def _from_json(given: _Input) -> Tensor:
         valid = np.array([value is not None for value in data], dtype=np.bool_)
         valid = valid.reshape(given.shape)
     values = _array(given, data).reshape(given.shape)
-    return Tensor(name=given.name, datatype=given.datatype, values=values, valid=valid)
+    is_text = not may_miss or given.datatype != "BYTES"
+    has_json = not is_text and any(isinstance(item, list | dict) for item in data)
+    return Tensor(
+        name=given.name, datatype=given.datatype, values=values, valid=valid, has_json=has_json
+    )
 
 
 def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
@@ -210,6 +217,8 @@ def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
         return _nullable[given.datatype].decode(data), True
     except msgspec.ValidationError as error:
         if len(given.shape) == 1:
+            if given.datatype == "BYTES" and (rows := _json_rows(data)):
+                return rows, True
             raise RequestError(
                 400, f"tensor {given.name!r} is {given.datatype} of shape {given.shape}: {error}"
             ) from None
@@ -219,6 +228,15 @@ def _decoded_items(given: _Input, data: msgspec.Raw) -> tuple[list[Any], bool]:
     except (msgspec.ValidationError, RecursionError) as error:
         raise RequestError(400, f"tensor {given.name!r}: {error}") from None
     return flat, True
+
+
+def _json_rows(data: msgspec.Raw) -> list[Any]:
+    """Return texts, nulls, lists and records, one a row; none where there is anything else."""
+    try:
+        rows = _any.decode(data)
+    except (msgspec.ValidationError, RecursionError):
+        return []
+    return rows if all(row is None or isinstance(row, str | list | dict) for row in rows) else []
 
 
 def _unnest(given: _Input, items: list[Any], depth: int, flat: list[Any]) -> None:
@@ -261,9 +279,7 @@ def _scalar(given: _Input, item: object, place: int) -> object:
 
 def _array(given: _Input, data: list[Any]) -> NDArray[Any]:
     if given.datatype == "BYTES":
-        values = np.empty(len(data), dtype=object)
-        values[:] = data
-        return values
+        return np.fromiter(data, dtype=object, count=len(data))  # a list is one value
     filled = [0 if value is None else value for value in data] if None in data else data
     code = _NUMPY[given.datatype]
     if given.datatype in INTEGERS:
