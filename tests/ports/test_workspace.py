@@ -133,6 +133,67 @@ def test_files_of_nested_repositories_are_captured(repository) -> None:
     assert "nested/inner.py" in names(LocalWorkspace(repository))
 
 
+DATA = ("pics", "more.csv", "data/seen.csv")
+
+
+def test_data_that_git_does_not_track_is_no_code_and_leaves_the_tree_clean(repository) -> None:
+    put(repository, "data/seen.csv", "kept\n")
+    git(repository, "add", "data/seen.csv")
+    git(repository, "commit", "--quiet", "-m", "data that are tracked")
+    for name in ("pics/1.png", "pics/deep/2.png", "more.csv"):
+        put(repository, name)
+    code = LocalWorkspace(repository).code(DATA)
+    assert code.skipped == ("more.csv", "pics/1.png", "pics/deep/2.png")
+    assert {entry.path for entry, _ in code.files} == {
+        ".gitignore", "a.py", "data/seen.csv", "examples/flights/steps.py",
+    }  # fmt: skip
+    assert not code.is_dirty
+    assert code.git_tree == git(repository, "rev-parse", "HEAD^{tree}")
+    put(repository, "pictures/3.png")
+    again = LocalWorkspace(repository).code(DATA)
+    assert "pictures/3.png" in [entry.path for entry, _ in again.files]
+    assert again.is_dirty
+
+
+def test_data_that_a_submodule_tracks_stay(repository, tmp_path) -> None:
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    git(lake, "init", "--quiet")
+    put(lake, "rows.csv")
+    git(lake, "add", "-A")
+    git(lake, "commit", "--quiet", "-m", "rows")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(lake), "lake")
+    put(repository, "lake/fresh.csv")
+    code = LocalWorkspace(repository).code(("lake",))
+    assert "lake/rows.csv" in [entry.path for entry, _ in code.files]
+    assert code.skipped == ("lake/fresh.csv",)
+
+
+def test_without_git_all_data_is_left_out_but_what_the_code_needs(tmp_path) -> None:
+    put(tmp_path, "flow.py", "import corpus.words\n")
+    put(tmp_path, "tidemill.toml")
+    for name in ("corpus/__init__.py", "corpus/words.py", "corpus/other.py", "corpus/a.txt"):
+        put(tmp_path, name, "")
+    code = LocalWorkspace(tmp_path).code(("corpus", "flow.py", "tidemill.toml"))
+    assert [entry.path for entry, _ in code.files] == [
+        "corpus/__init__.py", "corpus/words.py", "flow.py", "tidemill.toml",
+    ]  # fmt: skip
+    assert code.skipped == ("corpus/a.txt", "corpus/other.py")
+
+
+@pytest.mark.parametrize("place", [".", "src"])
+def test_a_folder_of_data_that_holds_the_code_as_well_says_nothing(tmp_path, place) -> None:
+    put(tmp_path, "src/flow.py")
+    put(tmp_path, "src/rows.csv")
+    code = LocalWorkspace(tmp_path, tmp_path / "src").code((place,))
+    assert len(code.files) == 2
+
+
+def test_of_a_release_all_is_code(tmp_path) -> None:
+    put(tmp_path, "more.csv")
+    assert LocalWorkspace(tmp_path, holds="release").code(("more.csv",)).skipped == ()
+
+
 def test_a_project_that_its_repository_ignores_is_a_plain_folder(repository) -> None:
     put(repository, ".gitignore", "scratch/\n")
     put(repository, "scratch/p/a.py")

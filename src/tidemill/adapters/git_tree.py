@@ -80,6 +80,12 @@ def listing(folder: Path) -> Listing:
     return Listing(names=tuple(_existing(folder, own)), own=tuple(own))
 
 
+def tracked(folder: Path) -> frozenset[str]:
+    """Return the files of a folder that its repository tracks, those of submodules too."""
+    found = _checked(folder, {}, "ls-files", "-z", "--cached", "--recurse-submodules")
+    return frozenset(os.fsdecode(name) for name in found.split(b"\0") if name)
+
+
 def plain_listing(folder: Path) -> list[str]:
     """Return what Git would list in a folder without a repository; none where there is no `git`."""
     if shutil.which("git") is None:

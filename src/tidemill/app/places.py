@@ -192,7 +192,7 @@ class Embedded:
             self._folder,
             self._folder / self._settings.text("project.code"),
             allow=[name.strip() for name in allowed.split(",") if name.strip()],
-            is_loose=not (self._folder / FILE).is_file(),
+            holds="project" if (self._folder / FILE).is_file() else "loose",
         )
 
     def notifier(self) -> Notifier:

@@ -59,7 +59,7 @@ class ReleasedPlaces(Embedded):
         allowed = self._settings.text("project.allow")
         here = digest_of(sys.prefix.encode()).partition(":")[2][:12]
         return LocalWorkspace(
-            self._tree, self._code, lock=self._order.lock,
+            self._tree, self._code, lock=self._order.lock, holds="release",
             allow=[name.strip() for name in allowed.split(",") if name.strip()],
             cache=state_folder(self._folder) / "cache" / f"installed-{here}.json",
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The workspace port: what a capture reads (code, lock, environment, machine). Changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ class CodeCapture(msgspec.Struct, frozen=True, kw_only=True):
     git_tree: str = ""
     is_dirty: bool = False
     skipped: tuple[str, ...] = ()
+    """What was left out: data, and links that lead nowhere, to a folder or out of the project."""
 
 
 class EnvironmentCapture(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +55,11 @@ class Workspace(Protocol):
         """The project's folder."""
         ...
 
-    def code(self) -> CodeCapture:
+    def code(self, data: Collection[str] = ()) -> CodeCapture:
         """Capture the code; `.gitignore` is honoured, with Git or without.
+
+        `data` are files and folders, from the project's, that are known to be data: what of them
+        no repository tracks is `skipped`.
 
         Raises:
             InvalidInputError: a file over 10 MiB, or one that looks like a secret; names it.

@@ -258,3 +258,25 @@ def wait_until(is_so, within_s: float = 60.0) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_data_in_the_folder_are_in_no_release_and_what_is_left_out_is_told(mill, said) -> None:
+    (mill / "pics").mkdir()
+    for number in range(3):
+        (mill / "pics" / f"{number}.png").write_bytes(b"%d" % number)
+    (mill / "raw").mkdir()
+    for name in ("more.csv", "raw/rows.csv", "other.csv"):
+        (mill / name).write_text("a,b\n1,2\n")
+    said("data", "add", "pics", "pics")
+    said("data", "add", "more", str(mill / "more.csv"))
+    said("data", "add", "rows", "raw/rows.csv")
+    run = said("run", "flow")["run"]
+    shown = said("show", f"run:{run}")
+    told = {note["key"]: note["text"] for note in shown["notes"]}
+    assert told["left out"] == "not captured as code: more.csv, pics/ (3 files), raw/rows.csv"
+    (code,) = [row["text"] for row in shown["rows"] if row["name"] == "code"]
+    held = said("show", code)["detail"]
+    assert [name for name in held if name.endswith((".csv", ".png"))] == ["other.csv"]
+    said("release", "pipeline:flow")
+    released = said("show", f"run:{said('run', 'flow@1', '--n', '4')['run']}")
+    assert {"name": "code", "text": code} in released["rows"]

@@ -6,11 +6,13 @@ import contextlib
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from blake3 import blake3
 
 from tidemill.adapters import git_tree, installed, this_machine
+from tidemill.adapters.data_files import data_among
 from tidemill.adapters.ignore_rules import NEVER, plain_files
 from tidemill.adapters.imported_modules import imported_ones
 from tidemill.adapters.python_sources import python_files
@@ -20,7 +22,7 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.ports.workspace import CodeCapture, EnvironmentCapture, MachineCapture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 LARGEST_BYTES = 10 << 20
 LARGEST_LOOSE_BYTES = 1 << 20
@@ -40,7 +42,8 @@ class LocalWorkspace:
         allow: patterns of files that may be large or look like a secret (`tests/keys/*`).
         cache: file of what is remembered of the installation; default: in `.tidemill`.
         lock: the lock, where it does not lie in the project.
-        is_loose: nobody made the folder a project (it has no `tidemill.toml`).
+        holds: what the folder is: a project; loose, which nobody made a project (it has no
+            `tidemill.toml`); or a release, whose files are code one and all.
     """
 
     def __init__(
@@ -51,24 +54,27 @@ class LocalWorkspace:
         allow: Sequence[str] = (),
         cache: Path | None = None,
         lock: bytes | None = None,
-        is_loose: bool = False,
+        holds: Literal["project", "loose", "release"] = "project",
     ) -> None:
         self._root = root.resolve()
         self._code_root = (code_root or root).resolve()
         self._allow = tuple(allow)
         self._cache = cache or self._root / ".tidemill" / "cache" / "installed.json"
-        self._own_lock, self._is_loose = lock, is_loose
+        self._own_lock, self._holds = lock, holds
 
     @property
     def root(self) -> Path:
         """The project's folder."""
         return self._root
 
-    def code(self) -> CodeCapture:
+    def code(self, data: Collection[str] = ()) -> CodeCapture:
         """Capture the code: every file that is not ignored, committed or not. Changes nothing.
 
         Ignored modules that a captured one imports are captured too: without them the code does not
         run again. The same limits hold for them.
+
+        What is `data` and tracked by no repository is `skipped`, also where no `.gitignore` names
+        it; modules of it that a captured one imports are captured all the same.
 
         A loose folder holds data as well: of it only files with the ending of code and settings
         count, up to 1 MiB.
@@ -81,15 +87,22 @@ class LocalWorkspace:
             InvalidInputError: a file over 10 MiB, or one that looks like a secret; names it.
         """
         repository, listing = self._listing()
-        ignored = self._ignored_modules(listing.names)
-        names = sorted({*listing.names, *ignored})
-        if self._is_loose:
+        left_out = self._data(listing.names, data, is_tracked=repository is not None)
+        kept = [name for name in listing.names if name not in left_out]
+        ignored = self._ignored_modules(kept)
+        names = sorted({*kept, *ignored})
+        left_out -= ignored
+        if self._holds == "loose":
             names = [name for name in names if self._is_code(name)]
         self._refuse_large(names, ignored)
         if repository is None:
-            return self._capture(names, ignored, git_tree.Tree)
-        with git_tree.tree(repository, self._root, listing.own) as finish:
-            return self._capture(names, ignored, finish)
+            found = self._capture(names, ignored, git_tree.Tree)
+        else:
+            own = tuple(name for name in listing.own if name not in left_out)
+            with git_tree.tree(repository, self._root, own) as finish:
+                found = self._capture(names, ignored, finish)
+        skipped = tuple(sorted({*found.skipped, *left_out}))
+        return msgspec.structs.replace(found, skipped=skipped)
 
     def environment(self) -> EnvironmentCapture:
         """Capture what is installed; it holds no path, and is equal after an equal rebuild."""
@@ -115,6 +128,15 @@ class LocalWorkspace:
             names = git_tree.plain_listing(self._root) or plain_files(self._root)
             return None, git_tree.Listing(names=_project(names), own=())
         return repository, git_tree.Listing(names=_project(found.names), own=_project(found.own))
+
+    def _data(
+        self, names: Sequence[str], places: Collection[str], *, is_tracked: bool
+    ) -> frozenset[str]:
+        """Return the files that are known as data, and that no repository tracks."""
+        if self._holds == "release":
+            return frozenset()
+        found = data_among(names, places, self._root, self._code_root)
+        return found - git_tree.tracked(self._root) if found and is_tracked else found
 
     def _ignored_modules(self, names: Sequence[str]) -> frozenset[str]:
         """Return the ignored modules of the project that those listed import."""

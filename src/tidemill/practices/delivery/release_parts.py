@@ -17,7 +17,7 @@ from tidemill.practices.delivery.locked_packages import locked_packages
 from tidemill.practices.features.declare import FeatureView
 from tidemill.practices.features.operations import put_view
 from tidemill.practices.infrastructure.project import declared, project_root
-from tidemill.practices.pipelines.capture import Captured, capture
+from tidemill.practices.pipelines.capture import Captured, capture, project_files
 from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.release import Release, pipeline_name
 from tidemill.practices.validation.declared_contracts import contract_artifact, declared_specs
@@ -54,7 +54,7 @@ def read_parts(record: Record, name: str) -> Parts:
     tables = _tables(record)
     environment = record.ports.workspace.environment()
     captured = capture(record, environment)
-    code = record.ports.workspace.code()
+    code, _ = project_files(record)
     lock, form = _lock(record, environment, code)
     contracts = {
         key: contract_artifact(record, spec) for key, spec in declared_specs(record).items()

@@ -19,6 +19,7 @@ from tidemill.lineage.attested import Kept, kept
 from tidemill.lineage.leases import sole
 from tidemill.lineage.refs import ref_name, resolve
 from tidemill.lineage.writing import newest_version, opened
+from tidemill.practices.versioning.source_places import place_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -209,6 +210,7 @@ def _ingested(
     base = _newest(record, ref) if wish.append else None
     types = {**(table_schema(base.manifest) if base else {}), **wish.schema}
     given = record.ports.sources.open(source, schema=types, unread=wish.unread)
+    place = record.ports.sources.place(source)
     writer = TableWriter(record.ports.objects, key=wish.key, base=base.manifest if base else None)
     _begin(record, wish.watchers, base)
     came = _stream(record, given, writer, wish.watchers, held)
@@ -219,7 +221,10 @@ def _ingested(
         return _added_before(record, ref, delivered.said, given.name)
     with opened(
         record, kind="ingest", name=ref.name, at=wish.at, because=wish.because,
-        params={"source": given.name, "append": wish.append},
+        params={
+            "source": given.name, "append": wish.append,
+            **place_params(record, place.path if place else None),
+        },
     ) as run:  # fmt: skip
         if base:
             run.used(base.version.artifact, name="base", source=base.version.run)

@@ -26,6 +26,7 @@ from tidemill.practices.versioning.folders import (
     folder_diff,
     store_folder,
 )
+from tidemill.practices.versioning.source_places import place_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,7 +106,7 @@ def add_folder(
         stored = store_folder(
             record.ports.objects, folder, base=base, tell=_teller(record, folder.name, held)
         )
-        with _opened(record, wish, folder.name) as run:
+        with _opened(record, wish, folder.name, folder) as run:
             _follow(run, ref, before, is_base=wish.append)
             if judge is not None:
                 judge.finish(run, stored)
@@ -132,7 +133,7 @@ def add_external(
     seen = looked_at(given, root, is_hashed=is_hashed, snapshot=snapshot)
     summary: Mapping[str, Scalar] = {"held": NOT_HELD, "place": seen.place}
     artifact = put_value(record, EXTERNAL, seen, summary=summary)
-    with _opened(record, wish, given) as run:
+    with _opened(record, wish, given, root / given) as run:
         run.made(artifact, name="data")
         pending = run.version(ref, artifact)
     return FilesAdded(
@@ -154,10 +155,12 @@ def external_versions(record: Record) -> tuple[str, ...]:
     return tuple(str(one) for versions in names.versions.values() for one in versions)
 
 
-def _opened(record: Record, wish: FilesWish, source: str) -> AbstractContextManager[RunDraft]:
+def _opened(
+    record: Record, wish: FilesWish, source: str, path: Path
+) -> AbstractContextManager[RunDraft]:
     return opened(
         record, kind="ingest", name=wish.name, at=wish.at, because=wish.because,
-        params={"source": source, "append": wish.append},
+        params={"source": source, "append": wish.append, **place_params(record, path)},
     )  # fmt: skip
 
 
