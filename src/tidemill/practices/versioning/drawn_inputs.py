@@ -1,4 +1,4 @@
-"""Rows that a signature would take, made up: to warm a server up and to time a model."""
+"""Rows that a signature would take, made up: to warm a server up, to time a model, to try it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 ANY_LENGTH = 8
 """How long a drawn array is where its length is free."""
+_TURNS = 11
+"""How many ends a number has."""
+_SMALL_ROW = 1000
+"""Numbers in a row of which many are asked."""
 
 
 def drawn_rows(signature: Signature, rows: int) -> dict[str, NDArray[Any]]:
@@ -31,9 +35,49 @@ def blank_row(signature: Signature) -> dict[str, NDArray[Any]]:
     return {field.name: _column(field, 1, None) for field in signature.inputs}
 
 
+def extreme_rows(signature: Signature) -> list[dict[str, NDArray[Any]]]:
+    """Return what anybody may send: the ends of every type, each in rows of their own.
+
+    In the first row of a batch all inputs are at one end, in the second at different ones.
+    """
+    return [
+        {
+            field.name: _ends(field, (turn, turn + place + 1))
+            for place, field in enumerate(signature.inputs)
+        }
+        for turn in range(_TURNS)
+    ]
+
+
+def most_rows(signature: Signature) -> int:
+    """Return how many rows a model is asked to be tried: few where one row is large."""
+    lengths = [int(np.prod(np.abs(field.shape))) for field in signature.inputs]
+    return 50 if sum(lengths) <= _SMALL_ROW else 2
+
+
 def can_be_made_up(signature: Signature) -> bool:
     """Whether a model must be able to answer made-up rows: an image's bytes are not made up."""
     return not any(field.is_binary or field.fields for field in signature.inputs)
+
+
+def _ends(field: Field, turns: tuple[int, ...]) -> NDArray[Any]:
+    shape = tuple(ANY_LENGTH if length < 0 else length for length in field.shape)
+    code = np.dtype(NUMPY_TYPES[field.datatype])
+    if code.kind == "O":
+        levels = list(field.categories or ())
+        ends: list[Any] = ["", None, *levels[:1], *levels[-1:], "no level", "\0", "x" * 10_000]
+    elif code.kind == "f":
+        largest, least = np.finfo(code).max, np.finfo(code).smallest_subnormal
+        ends = [np.nan, np.inf, -np.inf, largest, -largest, least, -0.0, 3e38, -3e38, -1, 2**31]
+    elif code.kind == "b":
+        ends = [False, True]
+    else:
+        limits = np.iinfo(code)
+        ends = [limits.min, limits.max, limits.max // 2 + 1, max(limits.min, -1), 0, 1]
+    column = np.empty((len(turns), *shape), dtype=code)
+    for row, turn in enumerate(turns):
+        column[row] = ends[turn % len(ends)]
+    return column
 
 
 def _column(field: Field, rows: int, random: np.random.Generator | None) -> NDArray[Any]:

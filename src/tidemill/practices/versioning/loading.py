@@ -66,7 +66,7 @@ class LoadingProcess:
             if not select.select([answers], [], [], max(deadline - monotonic(), 0))[0]:
                 self._end()
                 raise CorruptError(
-                    f"the model was not read within {self._timeout_s:.0f} s",
+                    f"the model was not read and asked within {self._timeout_s:.0f} s",
                     fix="store it again from where it was trained",
                 )
             told = read(answers, Told)
@@ -75,7 +75,7 @@ class LoadingProcess:
         if told is None:
             signal = self._end()
             raise CorruptError(
-                f"the model killed the process that read it ({signal})",
+                f"the model killed the process that read and asked it ({signal})",
                 fix="it is damaged: copy it whole, or store it again from where it was trained",
             )
         if told.error:

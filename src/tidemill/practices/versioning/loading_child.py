@@ -10,11 +10,23 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import CorruptError, InvalidInputError, NotAllowedError, TidemillError
-from tidemill.practices.versioning.drawn_inputs import blank_row, can_be_made_up, drawn_rows
+from tidemill.practices.versioning.drawn_inputs import (
+    blank_row,
+    can_be_made_up,
+    drawn_rows,
+    extreme_rows,
+    most_rows,
+)
 from tidemill.practices.versioning.loading_messages import Ask, Told, packed, read, unpacked, write
 from tidemill.practices.versioning.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 _loaded: dict[str, Model] = {}
 
@@ -40,12 +52,13 @@ def _told(ask: Ask) -> Told:
 
 
 def _read(ask: Ask) -> Told:
-    """Load a model, and see that it answers rows of its own signature."""
+    """Load a model, and see that it answers rows of its own signature, and survives all others."""
     from tidemill.practices.versioning.loading_files import code_of_folder  # noqa: PLC0415 - one reader
 
+    _loaded.clear()
     code = code_of_folder(Path(ask.folder))
     _permit(code, ask)
-    model = Model.load(Path(ask.folder), allow_code=True)
+    model = _loaded[ask.folder] = Model.load(Path(ask.folder), allow_code=True)
     if not can_be_made_up(model.signature):
         return Told(code=code)
     try:
@@ -60,7 +73,19 @@ def _read(ask: Ask) -> Told:
                 f"the model is read, and cannot answer: {' '.join(str(error).split())[:300]}",
                 fix="compare its signature with what it was trained on",
             ) from None
+    if not code:
+        _try(model, unpacked(ask.rows))
     return Told(code=code)
+
+
+def _try(model: Model, sample: Mapping[str, NDArray[Any]]) -> None:
+    """Ask whatever a server may be asked: it may refuse the rows, and may not end or hang."""
+    many = drawn_rows(model.signature, most_rows(model.signature))
+    for rows in (sample, many, *extreme_rows(model.signature)):
+        try:
+            model.predict(rows)
+        except Exception:  # noqa: BLE001, S112 - a refusal, whatever the library calls it
+            continue
 
 
 def _convert(ask: Ask) -> Told:

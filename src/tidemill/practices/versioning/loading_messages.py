@@ -28,7 +28,10 @@ class Array(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do: read a folder, turn a file made elsewhere into one, or answer rows."""
+    """One thing to do: read a folder, turn a file made elsewhere into one, or answer rows.
+
+    `rows` are to be answered; with the first two they are a sample to try the model on.
+    """
 
     do: Literal["read", "convert", "predict"]
     folder: str

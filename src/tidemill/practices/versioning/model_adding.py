@@ -17,10 +17,11 @@ from tidemill.core.signature import Signature
 from tidemill.core.task import Task
 from tidemill.lineage.artifacts import put_files
 from tidemill.lineage.writing import opened
+from tidemill.practices.versioning.columns import columns_of
 from tidemill.practices.versioning.formats.registry import format_of
 from tidemill.practices.versioning.loading import LoadingProcess
 from tidemill.practices.versioning.loading_files import format_of_file, signature_of
-from tidemill.practices.versioning.loading_messages import Ask
+from tidemill.practices.versioning.loading_messages import Ask, packed
 from tidemill.practices.versioning.model import Model, read_card
 from tidemill.practices.versioning.registry import FOREIGN_CODE
 from tidemill.practices.versioning.signatures import infer_signature
@@ -38,6 +39,7 @@ MOST_SAMPLE_ROWS = 100_000
 MOST_FILES, MOST_BYTES = 10_000, 64 * 1024**3
 """Of a model's folder that is taken in."""
 _MOST_TYPES = 20
+_TRIED_ROWS = 50
 
 
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,8 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     source: Any
     task: Task | None
     sample: Signature | None
+    rows: dict[str, Any]
+    """Some rows of the sample, on which a model from outside is tried."""
     allow_code: bool
     because: str
 
@@ -64,14 +68,16 @@ def wished_task(kind: TaskKind | None, label: str, classes: tuple[str, ...]) -> 
     return Task(kind=kind, label=label, classes=classes)
 
 
-def sample_signature(sample: object, label: str) -> Signature | None:
-    """Return the signature of rows: a frame, or a CSV or Parquet file; the label is left out.
+def sampled(sample: object, label: str) -> tuple[Signature | None, dict[str, Any]]:
+    """Return the signature of rows, and some of them: a frame, or a CSV or Parquet file.
+
+    The label is left out; rows with arrays or records are not returned.
 
     Raises:
         InvalidInputError: there is no such file, or it is of another kind.
     """
     if sample is None or (isinstance(sample, str) and not sample):
-        return None
+        return None, {}
     import polars as pl  # noqa: PLC0415 - heavy, and few samples
 
     rows: Any = sample
@@ -84,7 +90,10 @@ def sample_signature(sample: object, label: str) -> Signature | None:
             )
         rows = readers[path.suffix](path, n_rows=MOST_SAMPLE_ROWS)  # type: ignore[operator]
     frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
-    return infer_signature(frame.drop([label] if label in frame.columns else []))
+    frame = frame.drop([label] if label in frame.columns else [])
+    signature = infer_signature(frame)
+    is_plain = all(field.is_single for field in signature.inputs)
+    return signature, dict(columns_of(frame.head(_TRIED_ROWS))) if is_plain else {}
 
 
 def added_model(
@@ -121,8 +130,10 @@ def _put(wish: Addition, folder: Path) -> tuple[str, ...]:
         if path.is_dir():
             _require_own_files(path)
             shutil.copytree(path, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-            told = process.ask(Ask(do="read", folder=str(folder), allow_code=wish.allow_code))
-            return told.code
+            ask = Ask(
+                do="read", folder=str(folder), allow_code=wish.allow_code, rows=packed(wish.rows)
+            )
+            return process.ask(ask).code
         if wish.task is None:
             format_of_file(path)  # a file that is refused anyway needs no task
             raise InvalidInputError(
@@ -131,7 +142,7 @@ def _put(wish: Addition, folder: Path) -> tuple[str, ...]:
             )
         ask = Ask(
             do="convert", folder=str(folder), path=str(path.resolve()), task=wish.task,
-            sample=wish.sample, allow_code=wish.allow_code,
+            sample=wish.sample, allow_code=wish.allow_code, rows=packed(wish.rows),
         )  # fmt: skip
         return process.ask(ask).code
 

@@ -239,9 +239,10 @@ def add_model(  # noqa: PLR0913 - a model, and what its file does not say of it
     from tidemill.practices.versioning import model_adding  # noqa: PLC0415 - brings NumPy
 
     name = require_name(name.removeprefix("model:"), "model")
+    signature, rows = model_adding.sampled(sample, label)
     wish = model_adding.Addition(
         name=name, source=source, task=model_adding.wished_task(task, label, classes),
-        sample=model_adding.sample_signature(sample, label), allow_code=allow_code, because=because,
+        sample=signature, rows=rows, allow_code=allow_code, because=because,
     )  # fmt: skip
     version, artifact, format_ = model_adding.added_model(record, wish, at)
     return Registered(version=str(version), format=format_, size_bytes=artifact.size_bytes)
