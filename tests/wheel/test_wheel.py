@@ -9,14 +9,10 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import tomllib
 import urllib.request
 from pathlib import Path
 
 import pytest
-
-from tidemill.core.errors import MissingExtraError
-from tidemill.practices.versioning.formats import reading
 
 ROOT = Path(__file__).parents[2]
 UV = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
@@ -162,44 +158,3 @@ def test_a_pipeline_whose_library_is_missing_is_told_with_the_command_that_insta
         command("run", "price", cwd=tmp_path / "one")
     assert "No module named 'sklearn'" in str(told.value) or "pandas" in str(told.value)
     assert "fix: pip install 'tidemill[sklearn]'" in str(told.value)
-
-
-def named_extras() -> list[tuple[str, str, str]]:
-    """Return file, package and extra of each place that asks for an optional package."""
-    found = []
-    for path in sorted((ROOT / "src").rglob("*.py")):
-        text = path.read_text()
-        found += [
-            (path.name, package.partition(".")[0], extra)
-            for package, extra in re.findall(r'\blibrary\(\s*"([\w.]+)",\s*"(\w+)"', text)
-        ]
-        found += [(path.name, "", extra) for extra in re.findall(r"tidemill\[([a-z0-9]+)\]", text)]
-    return found
-
-
-def test_every_extra_that_an_error_names_exists_and_holds_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    brought = ("sklearn", "joblib", "threadpoolctl")  # by the distribution scikit-learn
-    distributions = dict.fromkeys(brought, "scikit-learn")
-    own = " ".join(project["dependencies"])
-    named = named_extras()
-    assert len({extra for _, _, extra in named}) > 5
-    for file, package, extra in named:
-        assert extra in extras, f"{file} names tidemill[{extra}]"
-        wanted = distributions.get(package, package)
-        held = f"{' '.join(extras[extra])} {own}"
-        assert wanted in held, f"{file}: tidemill[{extra}] does not bring {package}"
-
-
-def test_no_extra_is_left_unnamed() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    assert set(extras) == {extra for _, _, extra in named_extras()}
-
-
-def test_a_missing_package_is_told_with_the_command_that_installs_it() -> None:
-    with pytest.raises(MissingExtraError) as told:
-        reading.library("no_such_package_here", "torch")
-    assert told.value.fix == "pip install 'tidemill[torch]'"

@@ -18,6 +18,7 @@ import polars as pl
 
 from tidemill.adapters.frames import cast, collected, first_line
 from tidemill.core.errors import InvalidInputError, MissingExtraError, NotFoundError
+from tidemill.core.extras import installing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -171,7 +172,7 @@ class _DuckDB:
             import duckdb  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise MissingExtraError(
-                "DuckDB, which runs the query, is not installed", fix="pip install 'tidemill[sql]'"
+                "DuckDB, which runs the query, is not installed", fix=installing("duckdb")
             ) from error
         with tempfile.TemporaryDirectory(prefix="tidemill-query-") as folder:
             answer = Path(folder) / "answer.parquet"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.extras import EXTRAS, installing
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.infrastructure.session import session_module, session_script
 from tidemill.practices.infrastructure.source_loading import load_from_source
@@ -32,12 +33,6 @@ _RUNS_US = re.compile(
     re.MULTILINE,
 )
 """The top level of a script: it does something, so importing it for what it declares would too."""
-_EXTRAS = {
-    "lightgbm": "lightgbm", "xgboost": "xgboost", "catboost": "catboost", "onnxruntime": "onnx",
-    "sklearn": "sklearn", "skops": "sklearn", "pandas": "sklearn", "torch": "torch",
-    "safetensors": "torch", "duckdb": "sql", "optuna": "optuna",
-}  # fmt: skip
-"""The extra that brings a library, by the name that is imported."""
 _LOADED: dict[Path, tuple[ModuleType, ...]] = {}
 
 
@@ -264,5 +259,5 @@ def _import_failed(folder: Path, name: str, error: BaseException) -> InvalidInpu
 def _installing(error: BaseException) -> str:
     """Return the command that installs a library that is missing, where an extra brings it."""
     missing = (getattr(error, "name", None) or "").partition(".")[0]
-    is_missing = isinstance(error, ModuleNotFoundError) and missing in _EXTRAS
-    return f"pip install 'tidemill[{_EXTRAS[missing]}]'" if is_missing else ""
+    is_missing = isinstance(error, ModuleNotFoundError) and missing in EXTRAS
+    return installing(missing) if is_missing else ""

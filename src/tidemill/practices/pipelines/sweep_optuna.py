@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import MissingExtraError, UsageError
+from tidemill.core.extras import installing
 from tidemill.practices.pipelines.sweep_points import Range, range_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def optuna(
     except ImportError:
         raise MissingExtraError(
             "points from Optuna need Optuna, which is not installed",
-            fix="pip install 'tidemill[optuna]'",
+            fix=installing("optuna"),
         ) from None
     if not space or trials < 1:
         raise UsageError(

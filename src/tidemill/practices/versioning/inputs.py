@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import InvalidInputError, MissingExtraError
+from tidemill.core.extras import installing
 from tidemill.practices.versioning.columns import checked, columns_of, matrix_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Inputs:
         except ImportError:
             raise MissingExtraError(
                 "this model takes pandas frames, and pandas is not installed",
-                fix="pip install 'tidemill[sklearn]'",
+                fix=installing("pandas"),
             ) from None
         for field in self.signature.inputs:
             if not field.is_single:

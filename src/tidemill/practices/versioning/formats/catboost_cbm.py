@@ -55,7 +55,7 @@ class CatboostCbm:
 
     def read_file(self, path: Path) -> Any:  # noqa: ANN401 - a CatBoost model
         """Read a .cbm file; raises as `load`."""
-        catboost = library("catboost", "catboost")
+        catboost = library("catboost")
         with reading(path.name, catboost.CatBoostError):
             return catboost.CatBoost().load_model(str(path), format="cbm")
 
@@ -83,7 +83,7 @@ class CatboostCbm:
         """Return `score`: a probability, one a class, or a number, as the task says."""
         texts = _texts(model)
         rows = _mixed(inputs, texts) if texts else inputs.matrix
-        catboost = library("catboost", "catboost")
+        catboost = library("catboost")
         pool = catboost.Pool(
             rows, feature_names=list(model.feature_names_) or None,
             cat_features=list(model.get_cat_feature_indices()),

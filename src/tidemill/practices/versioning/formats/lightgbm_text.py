@@ -82,7 +82,7 @@ class LightgbmText:
             )
         with reading(path.name):
             require_lightgbm_trees(text)
-        lightgbm = library("lightgbm", "lightgbm")
+        lightgbm = library("lightgbm")
         with reading(path.name, lightgbm.basic.LightGBMError):
             return lightgbm.Booster(model_str=text.decode("utf-8"))
 

@@ -43,7 +43,7 @@ class OnnxGraph:
             CorruptError: ONNX Runtime cannot run it, or it refers to files outside itself.
         """
         self.content, self.classes = content, classes
-        runtime = library("onnxruntime", "onnx")
+        runtime = library("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.inter_op_num_threads = 1
@@ -63,7 +63,7 @@ class OnnxGraph:
         Raises:
             InvalidInputError: the graph does not take these arrays.
         """
-        own = _own_errors(library("onnxruntime", "onnx"))
+        own = _own_errors(library("onnxruntime"))
         refusals: tuple[type[Exception], ...] = (*own, ValueError)
         try:
             answers = self.session.run(None, dict(feeds))
@@ -121,7 +121,7 @@ class OnnxGraphFormat:
             content = path.read_bytes()
         graph = OnnxGraph(content)
         try:
-            onnx = library("onnx", "onnx")
+            onnx = library("onnx")
         except MissingExtraError:
             return graph
         with reading(path.name):

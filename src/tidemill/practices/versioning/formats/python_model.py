@@ -177,7 +177,7 @@ def _as_wanted(kept: Any, inputs: Inputs) -> object:  # noqa: ANN401 - a class
     if _PANDAS.search(text):
         return inputs.frame
     if _POLARS.search(text):
-        return library("polars", "sklearn").DataFrame(dict(inputs.columns))
+        return library("polars").DataFrame(dict(inputs.columns))
     if "ndarray" in str(noted) or "NDArray" in str(noted):
         return inputs.matrix
     return dict(inputs.columns) if re.search(r"\b(?:dict|Mapping)\b", str(noted)) else inputs

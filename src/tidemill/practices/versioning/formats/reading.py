@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidemill.core.errors import CorruptError, InvalidInputError, MissingExtraError
+from tidemill.core.extras import installing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 """What libraries raise when they read a damaged file; some have one more of their own."""
 
 
-def library(name: str, extra: str) -> Any:  # noqa: ANN401 - a module
+def library(name: str) -> Any:  # noqa: ANN401 - a module
     """Import a model's library where it is used.
 
     Raises:
@@ -39,7 +40,7 @@ def library(name: str, extra: str) -> Any:  # noqa: ANN401 - a module
     except ImportError as error:
         raise MissingExtraError(
             f"this model needs {name.partition('.')[0]}, which cannot be imported ({error})",
-            fix=f"pip install 'tidemill[{extra}]'",
+            fix=installing(name),
         ) from None
 
 

@@ -57,7 +57,7 @@ class SkopsArchive:
 
     def save(self, model: Any, folder: Path) -> None:  # noqa: ANN401 - an estimator
         """Write the archive, the types in it, and the source of those that are the project's."""
-        skops = library("skops.io", "sklearn")
+        skops = library("skops.io")
         content = canonical_archive(skops.dumps(model))
         (folder / _FILE).write_bytes(content)
         types = skops.get_untrusted_types(data=content)
@@ -71,14 +71,14 @@ class SkopsArchive:
             CorruptError: it is no archive of a model.
             MissingExtraError: scikit-learn or skops is not installed.
         """
-        skops = library("skops.io", "sklearn")
+        skops = library("skops.io")
         with reading(_FILE), _as_imported(CapturedCode.read(folder / _CODE)):
             content = (folder / _FILE).read_bytes()
             return skops.loads(content, trusted=skops.get_untrusted_types(data=content))
 
     def read_file(self, path: Path) -> Any:  # noqa: ANN401 - an estimator
         """Read a .skops file; raises as `load`."""
-        skops = library("skops.io", "sklearn")
+        skops = library("skops.io")
         with reading(path.name):
             return skops.load(path, trusted=skops.get_untrusted_types(file=path))
 
@@ -92,7 +92,7 @@ class SkopsArchive:
     def code_in(self, path: Path) -> tuple[str, ...]:
         """Return the types of the archive that are not scikit-learn's, NumPy's or SciPy's."""
         file = path if path.is_file() else path / _FILE
-        skops = library("skops.io", "sklearn")
+        skops = library("skops.io")
         with reading(_FILE):
             found = skops.get_untrusted_types(data=file.read_bytes())
         code = sorted(CapturedCode.read(path / _CODE).files)
@@ -123,7 +123,7 @@ class SkopsArchive:
         return {"score": task_score(values, task, list(classes))}
 
     def _values(self, model: Any, inputs: Inputs, task: Task) -> NDArray[Any]:  # noqa: ANN401
-        joblib = library("joblib", "sklearn")
+        joblib = library("joblib")
         rows = self._rows(model, inputs)
         # One thread: a forest adds its trees up in the order in which they come back.
         with joblib.parallel_config(backend="sequential"), _pinned():
@@ -234,6 +234,6 @@ def _as_imported(code: CapturedCode) -> Iterator[None]:
 @contextmanager
 def _pinned() -> Iterator[None]:
     """Hold BLAS and OpenMP to this process's threads."""
-    limits = library("threadpoolctl", "sklearn").threadpool_limits
+    limits = library("threadpoolctl").threadpool_limits
     with limits(limits=threads()):
         yield

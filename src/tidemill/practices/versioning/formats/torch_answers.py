@@ -35,7 +35,7 @@ def torch_score(
     taken to give logits, as PyTorch's losses want them. A mapping or a tuple of tensors gives
     several outputs, the first of which answers the task; the others have the signature's names.
     """
-    torch = library("torch", "torch")
+    torch = library("torch")
     if torch.get_num_threads() != threads():
         torch.set_num_threads(threads())
     given = [torch.from_numpy(array) for array in _arrays(inputs, names)]

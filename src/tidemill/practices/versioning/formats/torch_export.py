@@ -40,7 +40,7 @@ class TorchExport:
 
     def save(self, model: Any, folder: Path) -> None:  # noqa: ANN401 - an exported program
         """Write the program; always under one name, which the file holds inside."""
-        library("torch.export", "torch").save(model, str(folder / _FILE))
+        library("torch.export").save(model, str(folder / _FILE))
 
     def load(self, folder: Path) -> Any:  # noqa: ANN401 - an exported program
         """Read the program.
@@ -53,7 +53,7 @@ class TorchExport:
 
     def read_file(self, path: Path) -> Any:  # noqa: ANN401 - an exported program
         """Read a .pt2 file; raises as `load`."""
-        exporting = library("torch.export", "torch")
+        exporting = library("torch.export")
         with reading(path.name):
             program = exporting.load(str(path))
             program.module()  # damage may show only here

@@ -63,7 +63,7 @@ class TorchState:
         """
         made = _made_by(model)
         path, code = capture(type(model))
-        tensors = library("safetensors.torch", "torch")
+        tensors = library("safetensors.torch")
         state = {name: value.contiguous() for name, value in model.state_dict().items()}
         (folder / _WEIGHTS).write_bytes(tensors.save(_apart(state)))
         (folder / _MADE_BY).write_bytes(canonical_json(msgspec.structs.replace(made, path=path)))
@@ -76,8 +76,8 @@ class TorchState:
             CorruptError: weights, code and configuration do not fit each other.
             MissingExtraError: PyTorch or safetensors is not installed.
         """
-        tensors = library("safetensors.torch", "torch")
-        errors = library("safetensors", "torch").SafetensorError
+        tensors = library("safetensors.torch")
+        errors = library("safetensors").SafetensorError
         with reading("the PyTorch module", errors, msgspec.MsgspecError):
             made = msgspec.json.decode((folder / _MADE_BY).read_bytes(), type=ModuleMade)
             kept = CapturedCode.read(folder / _CODE).find(made.path)

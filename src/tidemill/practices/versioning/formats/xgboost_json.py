@@ -58,7 +58,7 @@ class XgboostJson:
             content = path.read_bytes()
             if path.suffix == ".json":  # XGBoost reads what follows the end as well
                 require_xgboost_trees(msgspec.json.decode(content))
-        xgboost = library("xgboost", "xgboost")
+        xgboost = library("xgboost")
         with reading(path.name, xgboost.core.XGBoostError):
             booster = xgboost.Booster()
             booster.load_model(bytearray(content))
@@ -83,7 +83,7 @@ class XgboostJson:
         booster = _booster(model)
         require_float32(inputs)
         booster.set_param({"nthread": threads()})
-        xgboost = library("xgboost", "xgboost")
+        xgboost = library("xgboost")
         rows = xgboost.DMatrix(
             inputs.matrix, nthread=threads(), feature_names=booster.feature_names,
             feature_types=booster.feature_types, enable_categorical=True,
