@@ -12,9 +12,10 @@ from tidemill.lineage.writing import opened
 from tidemill.practices.monitoring.judging import judging_of
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.pipelines.operations import run_pipeline
-from tidemill.practices.training.operations import compare_models
+from tidemill.practices.training.operations import compare_models, fire_trigger, list_triggers
 from tidemill.practices.validation.operations import add_data
 from tidemill.practices.versioning.evidence import evidence_of
+from tidemill.practices.versioning.operations import promote
 
 PROJECT = """
 import lightgbm
@@ -83,6 +84,53 @@ def added(record, project_folder, name: str, frame: pl.DataFrame):
     frame.write_parquet(path)
     add_data(record, name, str(path))
     return resolve(record, f"data:{name}")
+
+
+RULE = """
+[gates]
+min_r2 = -10
+max_latency_ms = 1000
+max_batch_latency_ms = 5000
+
+[[trigger]]
+name = "better"
+kind = "manual"
+pipeline = "learn"
+model = "sales"
+params = { trees = 80 }
+"""
+
+
+def test_a_trigger_compares_a_model_without_times_on_the_newest_held_out_rows(
+    record, project_folder
+) -> None:
+    (project_folder / "learning.py").write_text(PROJECT)
+    added(record, project_folder, "orders", orders(0))
+    run_pipeline(record, "learn", params={"trees": "2"})
+    first = resolve(record, "model:sales@1")
+    pass_gates(record, first)
+    promote(record, str(first), "champion", because="the first")
+    file = project_folder / "tidemill.toml"
+    bare = file.read_text()
+    file.write_text(bare + RULE)
+    (state,) = list_triggers(record).triggers
+    assert 'compare = "data:NAME"' in state.notes[0]
+    refused = fire_trigger(record, "better", because="try")
+    assert "not comparable" in refused.outcome
+    assert "note: the evaluation of model:sales has no time" in str(refused)
+    file.write_text(bare + RULE + 'compare = "data:holdout"\n')
+    added(record, project_folder, "holdout", orders(1, rows=300))
+    held_out = added(record, project_folder, "holdout", orders(2))
+    (state,) = list_triggers(record).triggers
+    assert not state.notes
+    done = fire_trigger(record, "better", because="now with rows")
+    assert done.promoted, str(done)
+    assert (done.window, done.champion) == (str(held_out), "model:sales@1")
+    assert f"in {held_out}" in done.outcome
+    assert resolve(record, "model:sales@champion") == resolve(record, done.candidate)
+    seen = RULE.replace("80", "81") + 'compare = "data:orders"\n'
+    file.write_text(bare + seen)
+    assert "has learned from rows of" in fire_trigger(record, "better", because="x").outcome
 
 
 @pytest.fixture

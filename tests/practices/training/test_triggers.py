@@ -407,7 +407,9 @@ def test_a_policy_stops_a_trigger_too_and_the_refusal_is_recorded(record, declar
      (MONTHLY + 'promote = "the best"', "'the best', which cannot be an alias"),
      (MONTHLY + 'promote = "3"', "cannot be an alias"),
      (MONTHLY.replace('model = "m"', 'model = "model:m@1"'), 'model = "m"'),
-     (rows_trigger().replace('"events"', '"my events"'), "is no name")],
+     (rows_trigger().replace('"events"', '"my events"'), "is no name"),
+     (MONTHLY + 'compare = "data:rows@2"', 'always the newest version\n.*compare = "data:rows"'),
+     (MONTHLY + 'compare = "model:m"', "compare: ")],
 )  # fmt: skip
 def test_a_trigger_that_cannot_be_is_told(record, declare, text, told) -> None:
     declare(text)
@@ -429,3 +431,6 @@ def test_what_a_rule_names_and_nobody_has_seen_is_noted_with_what_was_probably_m
     declare(rows_trigger())
     (state,) = list_triggers(record).triggers
     assert state.notes == ("model:m is not in the record (yet)",)
+    declare(rows_trigger() + 'compare = "data:evnets"')
+    (state,) = list_triggers(record).triggers
+    assert state.notes[0] == "data:evnets is not in the record (yet); did you mean events?"

@@ -38,7 +38,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ran: str = ""
     """The release that ran, or `working copy`."""
     notes: tuple[str, ...] = ()
-    """What the rule names and the record does not have, where the trigger did not fire."""
+    """What the rule names and the record does not have, where the trigger did not fire; and what
+    it lacks to compare models."""
 
     def __str__(self) -> str:
         lines = [f"{self.trigger}: {self.action}, {self.why}"]

@@ -33,8 +33,10 @@ from tidemill.practices.integration.project_check import run_gates
 from tidemill.practices.pipelines.operations import run_pipeline
 from tidemill.practices.pipelines.released import call_in_release, prepare
 from tidemill.practices.training.calendar import filled, latest_window
+from tidemill.practices.training.compared_data import compare_on_data
 from tidemill.practices.training.comparison import compare
 from tidemill.practices.training.decision import Cause
+from tidemill.practices.training.missing import window_notes
 from tidemill.practices.training.outcome import WORKING_COPY, Decision
 from tidemill.practices.training.past import RETRAINING, TRIED, cause_key, circumstances
 from tidemill.practices.training.trigger import Trigger
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tidemill.core.times import Window
     from tidemill.lineage.record import Record
     from tidemill.lineage.writing import RunDraft
+    from tidemill.practices.training.comparison import ModelComparison
 
 REFUSALS = (CheckFailedError, InvalidInputError, NotAllowedError, NotFoundError)
 """A challenger that cannot be compared or promoted is refused; that is no failed training."""
@@ -194,6 +197,7 @@ class _Training:
         try:
             verdicts = [gates, *self._compared(candidate, champion)]
         except REFUSALS as error:
+            self._tell(notes=window_notes(self.record, self.trigger))
             return self._end(f"refused, not comparable: {error.what}")
         if self.told.outcome:
             return self.told
@@ -238,14 +242,12 @@ class _Training:
                     f"tidemill promote {candidate} {self.trigger.promote} --because ..."
                 )
             return []
-        found = compare(
-            self.record, str(candidate), str(champion), window=str(self.window),
-            deployment=self.trigger.served_as, at=self.call.at,
-        )  # fmt: skip
+        found = self._comparison(str(candidate), str(champion))
         self.run.used(found.verdict, name="comparison", source=found.run)
         self._tell(
-            champion=str(champion), difference=found.difference, low=found.low, high=found.high
-        )
+            champion=str(champion), difference=found.difference, low=found.low, high=found.high,
+            window=found.window,
+        )  # fmt: skip
         if found.difference is not None:
             self.run.figure("gain", found.difference)
         if not found.is_better:
@@ -253,9 +255,18 @@ class _Training:
             self._end("refused: " + "; ".join(f"{f.rule}: {f.what}" for f in failed))
         return [found.verdict]
 
+    def _comparison(self, candidate: str, champion: str) -> ModelComparison:
+        at, data = self.call.at, self.trigger.compare
+        if data:
+            return compare_on_data(self.record, candidate, champion, data, at=at)
+        return compare(
+            self.record, candidate, champion, window=str(self.window),
+            deployment=self.trigger.served_as, at=at,
+        )  # fmt: skip
+
     def _promote(self, candidate: Version, verdicts: Sequence[ArtifactId]) -> Decision:
         alias, gain = self.trigger.promote, self.told.difference
-        why = f"better than {self.told.champion} by {gain:.4g} in {self.window}" if gain else (
+        why = f"better than {self.told.champion} by {gain:.4g} in {self.told.window}" if gain else (
             f"the first to become @{alias}"
         )  # fmt: skip
         try:

@@ -127,6 +127,7 @@ def _read(table: Mapping[str, object], place: int) -> Trigger:
         raise InvalidInputError(f"{told} in {FILE}: {what}", fix=_of_values(table)) from None
 
 
+_NAMED = (("ref", "data"), ("model", "model"), ("deployment", "deployment"))
 _VALUES = {"kind": get_args(TriggerKind), "on": ("worse", "any")}
 
 
@@ -174,13 +175,18 @@ def _check_names_of_refs(trigger: Trigger) -> None:
             f"{told} promotes to {trigger.promote!r}, which cannot be an alias",
             fix='promote = "champion"; "" never promotes',
         )
-    for key, kind in (("ref", "data"), ("model", "model"), ("deployment", "deployment")):
+    for key, kind in (*_NAMED, ("compare", "data")):
         given = getattr(trigger, key)
         try:
             pointer = parse_pointer(given, project="-", kind=kind) if given else None
         except InvalidInputError as error:
             raise InvalidInputError(f"{told}: {key}: {error.what}", fix=error.fix) from None
-        if "@" in given or (pointer is not None and key != "ref" and ":" in given):
+        if key == "compare" and "@" in given:
+            raise InvalidInputError(
+                f"{told}: compare is {given!r}, but it is always the newest version",
+                fix=f'compare = "{given.partition("@")[0]}"',
+            )
+        if "@" in given or (pointer is not None and kind != "data" and ":" in given):
             raise InvalidInputError(
                 f"{told}: {key} is {given!r}, but it is a name without kind and version",
                 fix=f'{key} = "{given.partition("@")[0].rpartition(":")[2]}"',

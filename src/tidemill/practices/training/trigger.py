@@ -8,6 +8,7 @@ pipeline = "delay@prod"        # a release; "delay" is the working copy
 model = "delay"
 params = { until = "{window.start}" }
 window = "month"               # the latest complete one is for the comparison
+compare = ""                   # "data:NAME": its newest version is, instead of a window
 cooldown = "7d"
 retry = "1h"                   # after a failed training, doubled by each failure; "" never
 promote = "champion"           # "" never promotes
@@ -38,6 +39,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One rule. `ref` with `min_rows` and `min_share` is for kind data, `every` for schedule.
 
     `on` is for kind performance: an alert whose losses fall fires only where it is "any".
+    `compare` names held-out data on which champion and challenger are compared; left out, they are
+    on the predictions of the window.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     deployment: str = ""
     params: Mapping[str, Scalar] = {}
     window: str = "month"
+    compare: str = ""
     cooldown: str = "0s"
     retry: str = "1h"
     promote: str = "champion"
@@ -93,4 +97,6 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def plan(self) -> tuple[object, ...]:
         """Return what two triggers must have in common for one training to answer both."""
         params = tuple(sorted((name, repr(value)) for name, value in self.params.items()))
-        return (self.model, self.pipeline, params, self.window, self.promote, self.deploy)
+        return (
+            self.model, self.pipeline, params, self.window, self.compare, self.promote, self.deploy
+        )  # fmt: skip
