@@ -1,6 +1,6 @@
 """How models that were damaged end: `python bench/mutated_models.py [COPIES] [FORMAT ...]`.
 
-Every format's model is damaged COPIES times (1 to 8 random bytes, or cut off), and each copy is
+Every format's model is damaged COPIES times (1 to 8 bytes, or cut off), and each copy is
 read as `tidemill model add` reads it: in a child that has a time and a memory limit and is replaced
 when it dies. What is read is then asked 50 ordinary rows and extremes, as a server would be.
 Printed are, a format: clean errors, answers (damage that no library can see), deaths and time-outs
@@ -40,12 +40,16 @@ TIMEOUT_S = 20.0
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Return bytes with 1 to 8 others in their place, or cut off."""
+    """Return bytes with 1 to 8 others in their place, or cut off.
+
+    Half of the time the others are of the same file, so that what was a text is a text still.
+    """
     if chance.random() < 0.3:
         return data[: chance.randrange(len(data))]
     broken = bytearray(data)
+    others = data if chance.random() < 0.5 else bytes(range(256))
     for _ in range(chance.randint(1, 8)):
-        broken[chance.randrange(len(broken))] = chance.randrange(256)
+        broken[chance.randrange(len(broken))] = chance.choice(others)
     return bytes(broken)
 
 

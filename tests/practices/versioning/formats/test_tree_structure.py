@@ -92,6 +92,17 @@ def test_a_lightgbm_tree_with_damaged_linear_leaves_is_refused(line: str, into: 
         require_lightgbm_trees(damaged.encode())
 
 
+@pytest.mark.parametrize("into", ["[num_threads; 1]", "[num_threads\n: 1]", "[num_threads:1]"])
+def test_a_lightgbm_text_with_a_damaged_parameter_is_refused(tmp_path: Path, into: str) -> None:
+    MAKERS["lightgbm-text"]("regression").save(tmp_path)
+    path = tmp_path / "model.txt"
+    text = path.read_text()
+    assert "[num_threads: 1]" in text
+    path.write_text(text.replace("[num_threads: 1]", into))
+    with pytest.raises(CorruptError, match="has a parameter"):
+        format_named("lightgbm-text").load(tmp_path)
+
+
 def test_an_objective_of_other_classes_is_refused(tmp_path: Path) -> None:
     MAKERS["lightgbm-text"]("multiclass").save(tmp_path)
     path = tmp_path / "model.txt"

@@ -23,6 +23,7 @@ _WHOLE = re.compile(rb" *(?:-?[0-9]+(?: +|$))*+")
 _NUMBERS = re.compile(
     rb" *(?:-?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|inf|nan)(?: +|$))*+", re.IGNORECASE
 )
+_PARAMETER = re.compile(rb"\[[A-Za-z0-9_]+: .*\]")
 _OF_CLASSES = (b"multiclass", b"multiclassova")
 _OF_LEAVES = {b"leaf_weight", b"leaf_count"}
 _OF_SPLITS = {b"split_gain", b"internal_value", b"internal_weight", b"internal_count"}
@@ -60,6 +61,7 @@ def require_lightgbm_trees(text: bytes) -> None:
         )
         _require(fits, "the text", "has trees of other sizes than it says")
     _require_lightgbm_classes(head, len(blocks))
+    _require_lightgbm_parameters(text[end:])
     features = _one(head[b"max_feature_idx"]) + 1
     for number, block in enumerate(blocks):
         where = f"tree {number}"
@@ -77,6 +79,17 @@ def _require_lightgbm_classes(head: Mapping[bytes, bytes], trees: int) -> None:
         _require(
             b"num_class:%d" % classes in options, "the text", "has an objective of other classes"
         )
+
+
+def _require_lightgbm_parameters(rest: bytes) -> None:
+    """Look at what it was trained with: LightGBM reads beyond a line that has no `: `."""
+    lines = rest.splitlines()
+    first = lines.index(b"parameters:") + 1 if b"parameters:" in lines else len(lines)
+    for line in lines[first:]:
+        if line == b"end of parameters":
+            return
+        told = line[:40].decode("ascii", "replace")
+        _require(not line or _PARAMETER.fullmatch(line), "the text", f"has a parameter {told!r}")
 
 
 def _lightgbm_lines(block: bytes, where: str) -> dict[bytes, bytes]:
