@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from tidemill.core.errors import InvalidInputError, MissingExtraError
+from tidemill.core.errors import InvalidInputError
 from tidemill.core.signature import Datatype, Field
-from tidemill.practices.versioning.formats.answers import class_name, task_score
+from tidemill.practices.versioning.formats.answers import task_score
+from tidemill.practices.versioning.formats.onnx_labels import class_labels
 from tidemill.practices.versioning.formats.reading import library, reading, threads
 
 if TYPE_CHECKING:
@@ -116,16 +117,12 @@ class OnnxGraphFormat:
         return OnnxGraph(content, classes)
 
     def read_file(self, path: Path) -> OnnxGraph:
-        """Read an .onnx file; its classes are found where the onnx package is installed."""
+        """Read an .onnx file, with the classes that it names; raises as `load`."""
         with reading(path.name):
             content = path.read_bytes()
         graph = OnnxGraph(content)
-        try:
-            onnx = library("onnx")
-        except MissingExtraError:
-            return graph
         with reading(path.name):
-            graph.classes = _class_labels(onnx.load_from_string(content))
+            graph.classes = class_labels(content)
         return graph
 
     def inputs_of(self, model: Any) -> tuple[Field, ...]:  # noqa: ANN401 - a graph
@@ -214,7 +211,7 @@ def _graph(model: Any) -> OnnxGraph:  # noqa: ANN401 - a graph or a ModelProto
     kept = _made.get(id(model))
     if kept is None or kept[0] is not model:
         content = model.SerializeToString(deterministic=True)
-        kept = (model, OnnxGraph(content, _class_labels(model)))
+        kept = (model, OnnxGraph(content, class_labels(content)))
         _made.clear()
         _made[id(model)] = kept
     return kept[1]
@@ -222,14 +219,6 @@ def _graph(model: Any) -> OnnxGraph:  # noqa: ANN401 - a graph or a ModelProto
 
 _made: dict[int, tuple[object, OnnxGraph]] = {}
 """The graph of the newest ModelProto: the package's own object cannot be asked."""
-
-
-def _class_labels(proto: Any) -> tuple[str, ...]:  # noqa: ANN401 - a ModelProto
-    for node in reversed(proto.graph.node):
-        for attribute in node.attribute:
-            if attribute.name.startswith("classlabels_"):
-                return tuple(class_name(one) for one in [*attribute.ints, *attribute.strings])
-    return ()
 
 
 def _dtype(name: str) -> str:
