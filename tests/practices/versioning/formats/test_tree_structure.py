@@ -78,6 +78,9 @@ def test_a_lightgbm_tree_with_a_damaged_line_is_refused(
         ("leaf_features=", "leaf_features=9"),
         ("leaf_coeff=", "leaf_coeff=9 "),
         ("leaf_const=", "leaf_const=9 "),
+        (r"leaf_const=\S+", "leaf_const=1e451825 "),
+        (r"leaf_const=\S+", "leaf_const=-1e-310 "),
+        (r"leaf_coeff=\S+", "leaf_coeff=1e-451825 "),
     ],
 )
 def test_a_lightgbm_tree_with_damaged_linear_leaves_is_refused(line: str, into: str) -> None:

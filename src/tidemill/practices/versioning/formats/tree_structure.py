@@ -154,6 +154,17 @@ def _require_linear_leaves(
     fits = bool((counts >= 0).all()) and counts.sum() == len(used) == _count(tree[b"leaf_coeff"])
     _require(fits, where, "has linear models of other features")
     _require(bool(((used >= 0) & (used < features)).all()), where, "reads no known feature")
+    for name in (b"leaf_const", b"leaf_coeff"):
+        fits = all(_is_double(one) for one in tree[name].split())
+        _require(fits, where, f"has a number in {name.decode()} that no double holds")
+
+
+def _is_double(number: bytes) -> bool:
+    """Whether C's `stod` takes it: of one too large or small LightGBM ends its process."""
+    if number.lstrip(b"-").isalpha():  # inf or nan
+        return True
+    is_zero = not number.lower().partition(b"e")[0].strip(b"-0.")
+    return is_zero or float(np.finfo(np.float64).tiny) <= abs(float(number)) < np.inf
 
 
 def _require_categories(
