@@ -50,7 +50,7 @@ def split(rows: pl.DataFrame, held_out_share: float = 0.2) -> tuple[pl.DataFrame
 
 
 @tm.step(threads=2)
-def train(rows: pl.DataFrame, trees: int = 100, leaves: int = 31) -> tm.Model:
+def train(rows: pl.DataFrame, trees: int = 60, leaves: int = 31) -> tm.Model:
     """Train LightGBM; text columns become the categories that the signature keeps."""
     import lightgbm  # noqa: PLC0415 - takes a second, and only this step needs it
 
@@ -61,7 +61,7 @@ def train(rows: pl.DataFrame, trees: int = 100, leaves: int = 31) -> tm.Model:
         row_key="flight_id",
     )
     settings = {
-        "objective": "binary", "learning_rate": 0.08, "num_leaves": leaves, "max_bin": 127,
+        "objective": "binary", "learning_rate": 0.12, "num_leaves": leaves, "max_bin": 127,
         "min_data_in_leaf": 100, "feature_fraction": 0.7, "bagging_fraction": 0.8,
         "bagging_freq": 1, "seed": 1, "deterministic": True, "force_col_wise": True,
         "num_threads": 2, "verbosity": -1,
@@ -92,7 +92,7 @@ def minutes_saved(rows: pl.DataFrame) -> pl.Series:
 
 
 @tm.pipeline
-def delay(until: date, trees: int = 100) -> None:
+def delay(until: date, trees: int = 60) -> None:
     """From flights to a candidate that is judged and registered."""
     flights = tm.data("flights", as_of=until, contract=Flights)
     asked = labelled(flights, until)
