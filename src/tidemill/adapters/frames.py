@@ -35,6 +35,11 @@ class FrameSource:
         """A frame has no name of its own."""
         return "a frame"
 
+    @property
+    def file(self) -> str:
+        """A frame is in no file."""
+        return ""
+
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows; a frame without rows is one batch without rows.
 

@@ -54,6 +54,11 @@ class QuerySource:
         """Where it was asked, and what."""
         return f"{self._name}: {' '.join(self._sql.split())[:_SHOWN_SQL]}"
 
+    @property
+    def file(self) -> str:
+        """Rows of a query are in no file."""
+        return ""
+
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows.
 

@@ -42,11 +42,17 @@ class FileSource:
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path, self._reading = path, reading
         self._files = _files(path)
+        self._file = ""
 
     @property
     def name(self) -> str:
         """The name of the file or folder, without its place."""
         return self._path.resolve().name
+
+    @property
+    def file(self) -> str:
+        """The file of the folder that the newest batch came from; "" for a file by itself."""
+        return self._file
 
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows; a file without rows is one batch without rows.
@@ -60,6 +66,7 @@ class FileSource:
         expected: pl.Schema | None = None
         done = 0
         for path in self._files:
+            self._file = path.name if path != self._path else ""
             with plain(path) as file:
                 frame, schema = _scan(file, self._reading, expected)
                 if expected is not None and schema != expected:

@@ -57,6 +57,11 @@ class TableSource(Protocol):
         """What people call it: a file's name, `a frame`."""
         ...
 
+    @property
+    def file(self) -> str:
+        """The file of a folder that the newest batch came from; "" where it is no folder."""
+        ...
+
     def batches(self) -> "Iterator[pl.DataFrame]":
         """Yield the rows.
 

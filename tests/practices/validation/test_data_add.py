@@ -48,6 +48,20 @@ def test_good_rows_become_a_version_and_bad_rows_are_put_aside_with_their_rules(
     assert "origin.one_of" in str(added)
 
 
+def test_a_bad_row_of_a_folder_is_named_by_its_file_and_its_place_there(record) -> None:
+    folder = record.ports.workspace.root / "days"
+    folder.mkdir()
+    write(record, *GOOD, name="days/one.csv")
+    write(record, GOOD[0].replace("a,", "d,"), LATE, name="days/two.csv")
+    added = add_data(record, "flights", str(folder))
+    aside = scan_data(record, added.quarantine).collect()
+    assert aside.select("_row", "_file").rows() == [(4, "two.csv")]
+    by_rule = {
+        f.rule: f for f in show_verdict(record, find_artifact(record, added.verdict)).findings
+    }
+    assert by_rule["origin.one_of"].what == "two.csv row 2"
+
+
 def test_the_verdict_names_contract_and_data_and_says_each_rule(record) -> None:
     added = add_data(record, "flights", write(record, *GOOD, LATE))
     artifact = find_artifact(record, added.verdict)

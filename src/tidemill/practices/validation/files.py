@@ -165,4 +165,5 @@ def _judge_all(record: Record, data: object, judge: Judge) -> None:
             check_columns(batch.schema, judge.spec)
         unread = pl.concat(waiting) if waiting else None
         waiting.clear()
+        judge.turn_to(source.file, judge.rows)
         judge.judge(with_types(batch, judge.spec), judge.rows, unread)

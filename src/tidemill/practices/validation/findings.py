@@ -23,8 +23,8 @@ def row_findings(judge: Judge, *, broken: State) -> Iterator[Finding]:
     """Yield one finding a row rule; `broken` is its state where rows broke it."""
     for count in judge.counts.values():
         yield Finding(
-            rule=count.name, state=broken if count.rows_failed else "pass", what=_what(count),
-            rows_checked=judge.rows, rows_failed=count.rows_failed,
+            rule=count.name, state=broken if count.rows_failed else "pass",
+            what=_what(judge, count), rows_checked=judge.rows, rows_failed=count.rows_failed,
             fix=f"correct these rows, or the rule {count.name} in the contract"
             if count.rows_failed else "",
         )  # fmt: skip
@@ -97,10 +97,12 @@ def _freshness(judge: Judge, at: datetime) -> Finding:
     )  # fmt: skip
 
 
-def _what(count: RuleCount) -> str:
+def _what(judge: Judge, count: RuleCount) -> str:
     if not count.rows_failed:
         return ""
-    shown = ", ".join(f"{row:,}" for row in count.first_rows[:5])
+    shown = ", ".join(judge.place_of(row) for row in count.first_rows[:5])
+    if shown.startswith("row ") and count.rows_failed > 1:
+        shown = f"rows {shown.replace('row ', '')}"
     more = ", …" if count.rows_failed > 5 else ""
     example = f": {count.text[:40]!r}" if count.text else ""
-    return f"rows {shown}{more}{example}" if count.rows_failed > 1 else f"row {shown}{example}"
+    return f"{shown}{more}{example}"

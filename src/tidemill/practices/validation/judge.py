@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from tidemill.practices.validation.spec import ContractSpec
 
-ROW, RULES, TEXT = "_row", "_rules", "_text"
-"""Columns of a quarantined row: its number in the source, from 1, the rules it broke, and what
-stands in the cells that could not be read."""
+ROW, RULES, TEXT, FILE = "_row", "_rules", "_text", "_file"
+"""Columns of a quarantined row: its number in the source, from 1, the rules it broke, what stands
+in the cells that could not be read, and, where the source is a folder, the file."""
 
 MOST_EXAMPLES = 20
 
@@ -56,6 +56,17 @@ class Judge:
         self._seen = {unique_name(names): SeenKeys(names) for names in spec.unique_sets}
         names = (*(rule.name for rule in self._rules), *self._seen)
         self.counts = {name: RuleCount(name=name) for name in names}
+        self._files: list[tuple[int, str]] = []
+
+    def turn_to(self, file: str, first_row: int) -> None:
+        """Learn that the rows from `first_row` on, counted from 0, are those of a file."""
+        if file and (not self._files or self._files[-1][1] != file):
+            self._files.append((first_row, file))
+
+    def place_of(self, row: int) -> str:
+        """Return what to call a row, counted from 1: by its file and place there, if it has one."""
+        first, file = max((one for one in self._files if one[0] < row), default=(0, ""))
+        return f"{file} row {row - first:,}" if file else f"row {row:,}"
 
     def close(self) -> None:
         """Forget the keys, and their temporary files."""
@@ -167,7 +178,7 @@ def check_columns(schema: Mapping[str, pl.DataType], spec: ContractSpec) -> None
             f"column {more[0]!r} is not in contract {spec.name}, which forbids more columns",
             fix=f"leave it out, or declare it in {spec.name}",
         )
-    for name in (ROW, RULES, TEXT):
+    for name in (ROW, RULES, TEXT, FILE):
         if name in schema:
             raise InvalidInputError(
                 f"a column is called {name!r}, a name of the quarantine's", fix="rename it"

@@ -17,7 +17,7 @@ from tidemill.practices.validation.findings import (
     row_findings,
     table_findings,
 )
-from tidemill.practices.validation.judge import Judge, check_columns, with_types
+from tidemill.practices.validation.judge import FILE, Judge, check_columns, with_types
 from tidemill.practices.validation.profile import Profiler
 from tidemill.practices.versioning.tables import TableWriter
 
@@ -68,18 +68,20 @@ class ContractWatcher:
         """Take rows of the next batch that could not be read, as `ports/source.py` says them."""
         self._unread.append(rows)
 
-    def watch(self, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
+    def watch(self, batch: pl.DataFrame, first_row: int, file: str = "") -> pl.DataFrame:
         """Return the rows that break no rule; the others go into the quarantine."""
         if not self._is_begun:
             check_columns(batch.schema, self._spec)
             self._is_begun = True
         unread = pl.concat(self._unread) if self._unread else None
         self._unread = []
+        self.judge.turn_to(file, first_row)
         judged = self.judge.judge(with_types(batch, self._spec), first_row, unread)
         if judged.bad.height:
             if self._quarantine is None:
                 self._quarantine = TableWriter(self._record.ports.objects)
-            self._quarantine.write(judged.bad)
+            bad = judged.bad.with_columns(pl.lit(file).alias(FILE)) if file else judged.bad
+            self._quarantine.write(bad)
         self._profiler.update(judged.kept)
         return judged.kept
 

@@ -46,8 +46,11 @@ class Watcher(Protocol):
         """Learn of the rows that will be there already: those that an append adds to."""
         ...
 
-    def watch(self, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
-        """Return the rows to keep. `first_row` is the batch's place in the source, from 0."""
+    def watch(self, batch: pl.DataFrame, first_row: int, file: str) -> pl.DataFrame:
+        """Return the rows to keep.
+
+        `first_row` is the batch's place in the source, from 0; `file` the one of a folder, or "".
+        """
         ...
 
     def finish(self, run: RunDraft, stored: StoredTable) -> None:
@@ -274,7 +277,7 @@ def _stream(
         hasher.update(batch)
         kept = batch
         for watcher in watchers:
-            kept = watcher.watch(kept, rows)
+            kept = watcher.watch(kept, rows, given.file)
         writer.write(kept)
         rows += batch.height
         record.tell.progress(f"reading {given.name}, rows", rows)
