@@ -7,12 +7,23 @@ from typing import Literal
 import msgspec
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.place import scheme_of
 from tidemill.core.times import parse_span
 
 Value = str | int | float | bool
 
 Form = Literal[
-    "text", "name", "owner", "modules", "path", "address", "choice", "whole", "number", "span"
+    "text",
+    "name",
+    "owner",
+    "modules",
+    "path",
+    "place",
+    "address",
+    "choice",
+    "whole",
+    "number",
+    "span",
 ]
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -22,6 +33,7 @@ _PATTERNS: dict[Form, tuple[str, str]] = {
     "owner": (r"(?:team:)?[^\s:\x00-\x1f](?:[^:\x00-\x1f]*[^\s:\x00-\x1f])?", "NAME or team:NAME"),
     "modules": (r"\s*[^\W\d][\w.]*\s*(?:,\s*[^\W\d][\w.]*\s*)*", "names of modules, by comma"),
     "path": (r"[^\x00-\x1f]+", "a path, from the project's folder"),
+    "place": (r"[^\x00-\x1f]+", "a path, from the project's folder"),
 }
 
 
@@ -29,7 +41,8 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     """What a setting may be.
 
     `least` and `most` bound a number (both themselves included), or the seconds of a span; `words`
-    are what it may be besides, `choices` all that a choice may be.
+    are what it may be besides, `choices` all that a choice may be, `urls` (how each begins, with
+    its scheme) what a place may be instead of a path.
     """
 
     form: Form = "text"
@@ -38,12 +51,13 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     most: float | None = None
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         words = [word or "empty" for word in self.words]
         if self.form == "choice":
             return " or ".join([*self.choices, *words])
-        return " or ".join([self._main(), *words])
+        return " or ".join([self._main(), *self.urls, *words])
 
     def _main(self) -> str:
         if self.form in _PATTERNS:
@@ -94,6 +108,9 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
             return _is_span(given) and self._is_within(parse_span(given).total_seconds())
         if self.form == "address":
             return _is_address(given)
+        scheme = scheme_of(given) if self.form == "place" else ""
+        if scheme and scheme not in map(scheme_of, self.urls):
+            return False
         return re.fullmatch(_PATTERNS[self.form][0], given) is not None
 
     def _is_within(self, number: float) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.core.place import refuse_secret
 from tidemill.core.setting_values import Takes, Value
 
 
@@ -53,10 +54,12 @@ KNOWN: Mapping[str, Known] = {
         default="", what="code files that may be large or look like a secret: patterns, by commas"
     ),
     "record.ledger": Known(
-        default=".tidemill/ledger.db", takes=Takes(form="path"), what="where the record is kept"
+        default=".tidemill/ledger.db",
+        takes=Takes(form="place", urls=("postgresql://USER@HOST/DATABASE",)),
+        what="where the record is kept",
     ),
     "record.objects": Known(
-        default=".tidemill/objects", takes=Takes(form="path"), what="where bytes are kept"
+        default=".tidemill/objects", takes=Takes(form="place"), what="where bytes are kept"
     ),
     "run.workers": Known(
         default=2, takes=Takes(form="whole", unit="steps", least=1, most=1024),
@@ -217,6 +220,8 @@ def _setting(
 
 def _read(name: str, given: object, origin: str, *, is_text: bool = False) -> Value:
     known = KNOWN[name]
+    if known.takes.form == "place" and isinstance(given, str):
+        refuse_secret(given, name, origin)
     try:
         return known.takes.read(given, is_text=is_text)
     except (ValueError, TypeError):

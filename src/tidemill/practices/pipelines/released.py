@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from tidemill.core.place import scheme_of
 from tidemill.practices.pipelines.release import (
     environment_of,
     error_named,
@@ -44,8 +45,8 @@ def call_in_release(
     order = ReleaseOrder(
         operation=operation, project=version.ref.project, actor=record.actor, tree=str(tree),
         arguments={name: value for name, value in arguments.items() if value is not None},
-        folder=str(_folder(record)), ledger=str(_place(record, "record.ledger")),
-        objects=str(_place(record, "record.objects")),
+        folder=str(_folder(record)), ledger=_place(record, "record.ledger"),
+        objects=_place(record, "record.objects"),
         release=f"{version.ref}@{version.number}",
         lock=lock_bytes(record, release) if release.lock_form == "uv" else b"",
     )  # fmt: skip
@@ -74,5 +75,6 @@ def _folder(record: Record) -> Path:
     return record.ports.environments.cache.parent.parent
 
 
-def _place(record: Record, setting: str) -> Path:
-    return record.ports.workspace.root / record.settings.text(setting)
+def _place(record: Record, setting: str) -> str:
+    place = record.settings.text(setting)
+    return place if scheme_of(place) else str(record.ports.workspace.root / place)
