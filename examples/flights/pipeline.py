@@ -13,21 +13,10 @@ from views import LATE_MINUTES, VIEWS
 import tidemill as tm
 
 TASK = tm.Task(kind="binary", label="is_late", threshold=0.4)
-CALENDAR = ["hour", "weekday", "distance", "carrier", "origin"]
-FEATURES = [name for view in VIEWS for name, _ in view.spec.features] + CALENDAR
 CONTEXT = ["flight_id", "scheduled_at", "tailnum", "dest", "hour_band"]
+FEATURES = [name for view in VIEWS for name in view.feature_names if name not in CONTEXT]
+FEATURES += ["distance", "carrier", "origin"]
 SLICES = ("carrier", "origin", "hour_band")
-NEW_YORK = "America/New_York"
-
-
-def with_calendar(flights: pl.DataFrame) -> pl.DataFrame:
-    """Add what the timetable alone says; training and the replay share it."""
-    local = pl.col("scheduled_at").dt.convert_time_zone(NEW_YORK)
-    return flights.with_columns(
-        hour=local.dt.hour().cast(pl.Int64),
-        weekday=local.dt.weekday().cast(pl.Int64),
-        hour_band=pl.format("{}h", local.dt.hour().cast(pl.Int64) // 4 * 4),
-    )
 
 
 @tm.step
@@ -36,9 +25,7 @@ def labelled(flights: pl.DataFrame, until: date) -> pl.DataFrame:
     cut = datetime(until.year, until.month, until.day, tzinfo=UTC)
     landed = flights.filter(pl.col("landed_at") <= cut).sort("scheduled_at", "flight_id")
     kept = ["flight_id", "scheduled_at", "tailnum", "carrier", "origin", "dest", "distance"]
-    return with_calendar(
-        landed.select(*kept, is_late=(pl.col("arr_delay") > LATE_MINUTES).cast(pl.Int64))
-    )
+    return landed.select(*kept, is_late=(pl.col("arr_delay") > LATE_MINUTES).cast(pl.Int64))
 
 
 @tm.step

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from pipeline import CONTEXT, FEATURES, with_calendar
+from pipeline import CONTEXT, FEATURES
 from raw import MONTHS
 from views import LATE_MINUTES
 
@@ -83,7 +83,7 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
     if any(seal.window.start == start for seal in project.list_windows(DEPLOYMENT).seals):
         return f"{month} was lived before"
     flights, weather = world(raw, "flights", month), world(raw, "weather", month)
-    planned = with_calendar(flights).filter(
+    planned = flights.filter(
         pl.col("scheduled_at") >= start, pl.col("scheduled_at") < end
     ).sort("scheduled_at", "flight_id")  # fmt: skip
     if not project.list_windows(DEPLOYMENT).seals:
@@ -94,8 +94,7 @@ def live(project: tm.Project, raw: Path, month: str) -> str:
         now = block["scheduled_at"].max()
         arrive(project, flights, weather, (before, now, f"{month}-{number}"))
         features = project.vectors(block, time="scheduled_at").frame
-        asked = pl.concat([block.drop("hour_band"), block.select("hour_band"), features],
-                          how="horizontal")  # fmt: skip
+        asked = block.with_columns(features.get_columns())
         alone = SINGLE_ROWS if number == 0 else 0
         for row in range(alone):
             late += sum(server.ask(asked.slice(row, 1)))

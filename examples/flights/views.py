@@ -1,8 +1,10 @@
 """What was known of plane, route, carrier, airport and weather at a flight's scheduled departure.
 
 A delay in the air is known at the landing, one on the ground at the departure, the weather half an
-hour after it was observed. One definition serves training and the model server.
+hour after it was observed; the timetable always. One definition serves training and the server.
 """
+
+from datetime import datetime
 
 import polars as pl
 
@@ -111,6 +113,13 @@ def plane_facts(planes: pl.LazyFrame) -> pl.LazyFrame:
     return planes
 
 
+@tm.on_demand_view(columns={"scheduled_at": datetime}, features=("hour", "weekday", "hour_band"))
+def calendar(rows: pl.LazyFrame) -> pl.LazyFrame:
+    local = pl.col("scheduled_at").dt.convert_time_zone("America/New_York").dt
+    hour, weekday = local.hour().cast(pl.Int64), local.weekday().cast(pl.Int64)
+    return rows.with_columns(hour=hour, weekday=weekday, hour_band=pl.format("{}h", hour // 4 * 4))
+
+
 VIEWS = [
     plane_history,
     route_history,
@@ -119,4 +128,5 @@ VIEWS = [
     origin_congestion,
     origin_weather,
     plane_facts,
+    calendar,
 ]

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from tidemill.practices.features.declare import (
         total as total,
     )
+    from tidemill.practices.features.on_demand import on_demand_view as on_demand_view
     from tidemill.practices.features.training_set import training_set as training_set
     from tidemill.practices.monitoring.business import business_figure as business_figure
     from tidemill.practices.monitoring.evaluation import evaluate as evaluate

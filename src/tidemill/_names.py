@@ -20,6 +20,7 @@ NAMES: Mapping[str, str] = {
     "load": f"{_PRACTICES}.pipelines.outputs",
     "optuna": f"{_PRACTICES}.pipelines.sweep_optuna",
     "feature_view": f"{_PRACTICES}.features.declare",
+    "on_demand_view": f"{_PRACTICES}.features.on_demand",
     "latest": f"{_PRACTICES}.features.declare",
     "count": f"{_PRACTICES}.features.declare",
     "total": f"{_PRACTICES}.features.declare",

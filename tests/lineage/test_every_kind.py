@@ -28,7 +28,7 @@ from tidemill.practices.drift.reference import Reference
 from tidemill.practices.drift.results import DriftCheck
 from tidemill.practices.drift.states import Detector
 from tidemill.practices.features.declare import Feature, ViewSpec
-from tidemill.practices.features.operations import ViewDefinition
+from tidemill.practices.features.view_definitions import ViewDefinition
 from tidemill.practices.pipelines.sweep_results import Sweep, SweepPoint, ranked
 from tidemill.practices.training.outcome import Decision
 from tidemill.practices.training.trigger import Trigger

@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime
 
 import polars as pl
-from pipeline import labelled, minutes_saved, split, with_calendar
-from views import with_late
+from pipeline import labelled, minutes_saved, split
+from views import calendar, with_late
 
 
 def flight(number: int, scheduled: datetime, landed: datetime | None, late: int | None) -> dict:
@@ -40,7 +40,7 @@ def test_the_held_out_rows_come_after_those_that_are_fitted() -> None:
 
 
 def test_the_hour_is_new_yorks() -> None:
-    told = with_calendar(pl.DataFrame({"scheduled_at": [NOON]}))
+    told = calendar(pl.LazyFrame({"scheduled_at": [NOON]})).collect()
     assert told.row(0, named=True)["hour"] == 12
     assert told["hour_band"].item() == "12h"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.errors import TidemillError
 from tidemill.lineage.suggestions import closest
-from tidemill.practices.features.operations import find_views
+from tidemill.practices.features.declared_views import find_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from tidemill.core.errors import InvalidInputError, NotFoundError, TidemillError
 from tidemill.lineage.artifacts import put_bytes
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.delivery.locked_packages import locked_packages
-from tidemill.practices.features.declare import FeatureView
-from tidemill.practices.features.operations import put_view
+from tidemill.practices.features.view import View
+from tidemill.practices.features.view_definitions import put_view
 from tidemill.practices.infrastructure.project import declared, project_root
 from tidemill.practices.pipelines.capture import Captured, capture, project_files
 from tidemill.practices.pipelines.declare import Pipeline
@@ -59,7 +59,7 @@ def read_parts(record: Record, name: str) -> Parts:
     contracts = {
         key: contract_artifact(record, spec) for key, spec in declared_specs(record).items()
     }
-    views = {key: put_view(record, view) for key, view in declared(record, FeatureView).items()}
+    views = {key: put_view(record, view) for key, view in declared(record, View).items()}
     release = Release(
         pipeline=name, code=captured.code.id, lock=lock.id, lock_form=form,  # type: ignore[arg-type]
         python=environment.python, parameters=pipeline.parameters,

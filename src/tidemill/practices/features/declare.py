@@ -15,24 +15,18 @@ cannot depend on rows that come later.
 
 from __future__ import annotations
 
-import ast
-import functools
-import inspect
-import textwrap
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tidemill.core.digest import Digest, digest_of_value
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.times import parse_span
+from tidemill.practices.features.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import polars as pl
-
-    ViewFunction = Callable[[pl.LazyFrame], pl.LazyFrame]
+    from tidemill.practices.features.view import ViewFunction
 
 FeatureKind = Literal["latest", "count", "total", "average", "share"]
 _MICROSECOND = 1_000_000
@@ -92,6 +86,16 @@ class ViewSpec(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[tuple[str, Feature], ...]
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features, in their order."""
+        return tuple(name for name, _ in self.features)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns that rows which ask must have, their own time aside."""
+        return self.entity
+
+    @property
     def horizon_us(self) -> int:
         """How far back a value can reach."""
         return max(feature.window_us for _, feature in self.features)
@@ -102,25 +106,13 @@ class ViewSpec(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(f.column for _, f in self.features if f.column))
 
 
-class FeatureView:
-    """A declared view. Calling it calls the function, so that it can be tested as one."""
+class FeatureView(View):
+    """A declared view of a source."""
 
-    def __init__(self, spec: ViewSpec, function: ViewFunction) -> None:
-        functools.update_wrapper(self, function)
-        self.spec, self.function = spec, function
-        self.name = spec.name
-
-    def __call__(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the event rows of a source's rows."""
-        return self.function(rows)
-
-    @functools.cached_property
-    def digest(self) -> Digest:
-        """The identity of the definition: its values and its function's code, not its place."""
-        return digest_of_value({"spec": self.spec, "code": _normal_code(self.function)})
+    spec: ViewSpec
 
     def __repr__(self) -> str:
-        names = ", ".join(name for name, _ in self.spec.features)
+        names = ", ".join(self.feature_names)
         return f"feature view {self.name} of data:{self.spec.source} by {self.spec.entity}: {names}"
 
 
@@ -170,14 +162,3 @@ def feature_view(  # noqa: PLR0913 - a view's definition has this many parts
         return FeatureView(spec, function)
 
     return declare
-
-
-def _normal_code(function: ViewFunction) -> str:
-    """Return the function's text without its decorators, comments and docstring."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    definition = tree.body[0]
-    if isinstance(definition, ast.FunctionDef):
-        definition.decorator_list = []
-        if ast.get_docstring(definition) is not None:
-            definition.body = definition.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

@@ -68,7 +68,7 @@ class FeatureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The features of one entity at one time, by name, and as known when."""
 
     at: datetime
-    values: dict[str, float | int | bool | None]
+    values: dict[str, float | int | bool | str | None]
     sources: tuple[ViewState, ...] = ()
 
     def __str__(self) -> str:

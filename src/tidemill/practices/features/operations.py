@@ -8,44 +8,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import InvalidInputError, NotFoundError
+from tidemill.core.errors import InvalidInputError
 from tidemill.core.operation import Kind, Operation
-from tidemill.core.ref import RefName
 from tidemill.core.text import counted, table
 from tidemill.core.times import from_microseconds
-from tidemill.lineage.artifacts import put_value, read_value
-from tidemill.lineage.changes import Part, changes
-from tidemill.lineage.fields import fields_of
-from tidemill.lineage.suggestions import closest
-from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
-from tidemill.practices.features.declare import FeatureView, ViewSpec
+from tidemill.practices.features.declare import FeatureView
+from tidemill.practices.features.declared_views import check_distinct, find_views
 from tidemill.practices.features.feature_answers import FeatureAnswer, Vectors, ViewState
-from tidemill.practices.infrastructure.project import declared, object_path
+from tidemill.practices.features.on_demand import OnDemandView
+from tidemill.practices.features.view_definitions import (
+    diff_views,
+    put_view,
+    show_view,
+    view_ref,
+)
 from tidemill.practices.versioning.data import open_data, scan_data
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from tidemill.core.artifact import Artifact
-    from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
+    from tidemill.lineage.writing import RunDraft
     from tidemill.practices.features.online import Answers
-
-
-class ViewDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a view: its values, where its function is, and the identity of both."""
-
-    spec: ViewSpec
-    path: str
-    digest: str
-
-    def __str__(self) -> str:
-        rows = [[name, f.kind, f.column, _hours(f.window_us)] for name, f in self.spec.features]
-        head = f"data:{self.spec.source} by {', '.join(self.spec.entity)}, code {self.path}"
-        return f"{head}\n{table(['feature', 'is', 'of', 'over'], rows)}"
-
-    __repr__ = __str__
 
 
 class Materialized(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,56 +69,43 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__
 
 
-def find_views(record: Record, names: tuple[str, ...] = ()) -> list[FeatureView]:
-    """Return views that the project declares, by name; none named: all of them.
-
-    Raises:
-        NotFoundError: no such view is declared, or none at all; names the closest.
-    """
-    known = declared(record, FeatureView)
-    if not known:
-        raise NotFoundError(
-            "the project declares no feature view",
-            fix="decorate a function with @tm.feature_view in a module of the project",
-        )
-    for name in names:
-        if name not in known:
-            near = closest(name, list(known))
-            raise NotFoundError(
-                f"the project declares no feature view {name!r}",
-                fix=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
-            )
-    return [known[name] for name in names or known]
-
-
 def materialize_views(record: Record, *views: str, at: datetime | None = None) -> MaterializedViews:
     """Put feature views into the online store, from the newest data, as known at a time.
+
+    Of an on-demand view, which has no data, only its definition is kept.
 
     Args:
         views: names of views; none: all that the project declares.
         at: effective time; rows that were not known by then are left out.
     """
-    from tidemill.practices.features.online import replace_rows  # noqa: PLC0415 - brings NumPy
-
     moment = record.moment(at)
     done = []
     for view in find_views(record, views):
         record.tell.progress(f"materializing {view.name}")
-        data = open_data(record, f"data:{view.spec.source}", at=moment)
+        source, entities = "the row that asks", 0
         with opened(record, kind="materialization", name=view.name, at=moment) as run:
             definition = put_view(record, view)
-            run.used(data.version.artifact, name="source", source=data.version.run)
             run.made(definition, name="view")
             run.version(view_ref(record, view.name), definition)
-            source = scan_data(record, str(data.version))
-            entities = replace_rows(record, view, source, moment)
-            run.figure("entities", entities)
+            if isinstance(view, FeatureView):
+                source, entities = _materialized(record, view, moment, run)
         done.append(
-            Materialized(
-                view=view.name, source=str(data.version), entities=entities, at=moment
-            )
+            Materialized(view=view.name, source=source, entities=entities, at=moment)
         )  # fmt: skip
     return MaterializedViews(views=tuple(done))
+
+
+def _materialized(
+    record: Record, view: FeatureView, moment: datetime, run: RunDraft
+) -> tuple[str, int]:
+    """Fill the online store from the newest data and return their version and the entities."""
+    from tidemill.practices.features.online import replace_rows  # noqa: PLC0415 - brings NumPy
+
+    data = open_data(record, f"data:{view.spec.source}", at=moment)
+    run.used(data.version.artifact, name="source", source=data.version.run)
+    entities = replace_rows(record, view, scan_data(record, str(data.version)), moment)
+    run.figure("entities", entities)
+    return str(data.version), entities
 
 
 def push_rows(
@@ -150,6 +122,11 @@ def push_rows(
     from tidemill.practices.features.online import add_rows  # noqa: PLC0415 - brings NumPy
 
     (declared_view,) = find_views(record, (view,))
+    if not isinstance(declared_view, FeatureView):
+        raise InvalidInputError(
+            f"the view {view} is computed from the row that asks, so no rows are pushed into it",
+            fix=f"ask it: tidemill view get {view} --entity {declared_view.asked[0]}=...",
+        )
     rows = add_rows(record, declared_view, _frame(record, source), record.moment(at), batch)
     return Pushed(view=view, rows=rows, batch=batch)
 
@@ -160,7 +137,8 @@ def vectors(
     """Return the features of many rows from the online store, each at its own time.
 
     Args:
-        asked: a frame, or a list of dicts, with the entity columns and the time.
+        asked: a frame, or a list of dicts, with the entity columns, the time, and the columns that
+            on-demand views are computed from.
         views: names of views; none: all that the project declares.
         time: name of the time column.
     """
@@ -171,17 +149,23 @@ def vectors(
         check_asked,
         with_times,
     )
+    from tidemill.practices.features.row_features import row_features  # noqa: PLC0415 - as above
 
     frame, found = with_times(_frame(record, asked), time), find_views(record, views)
-    for view in found:
+    held = [view for view in found if isinstance(view, FeatureView)]
+    for view in held:
         check_asked(view, frame, time)
-    _check_distinct(found)
-    answers = [read_answers(record, view, frame, time) for view in found]
-    times = frame[time].cast(pl.Datetime("us", "UTC"))
-    latest = max(times.to_list(), default=None)
+    check_distinct(found)
+    answers = {view.name: read_answers(record, view, frame, time) for view in held}
+    computed = {
+        view.name: row_features(view, frame) for view in found if isinstance(view, OnDemandView)
+    }
+    made = computed | {name: one.frame for name, one in answers.items()}
+    times = frame[time].cast(pl.Datetime("us", "UTC")).to_list() if held else []
+    latest = max(times, default=None)
     return Vectors(
-        frame=pl.concat([one.frame for one in answers], how="horizontal"),
-        sources=tuple(_source(one, latest) for one in answers),
+        frame=pl.concat([made[view.name] for view in found], how="horizontal"),
+        sources=tuple(_source(one, latest) for one in answers.values()),
     )
 
 
@@ -195,21 +179,20 @@ def get_features(
 
     Args:
         views: names of views; none: all whose keys are given.
-        entity: keys as NAME=VALUE, repeated; in Python a dict of them too.
+        entity: keys, and what on-demand views are computed from, as NAME=VALUE, repeated; in
+            Python a dict of them too.
         at: effective time at which the values are asked for.
     """
     import polars as pl  # noqa: PLC0415 - heavy
 
     keys = _keys(entity)
-    found = [
-        view for view in find_views(record, views) if views or set(view.spec.entity) <= keys.keys()
-    ]
+    given = {*keys, "at"}
+    found = [view for view in find_views(record, views) if views or set(view.asked) <= given]
     if not found:
         raise InvalidInputError(
             f"no feature view has the key {', '.join(keys) or 'that is left out'}",
             fix="; ".join(
-                f"{view.name}: --entity "
-                + " --entity ".join(f"{name}=..." for name in view.spec.entity)
+                f"{view.name}: --entity " + " --entity ".join(f"{name}=..." for name in view.asked)
                 for view in find_views(record)
             ),
         )
@@ -217,17 +200,6 @@ def get_features(
     asked = pl.DataFrame({**{name: [value] for name, value in keys.items()}, "at": [moment]})
     values = vectors(record, asked, views=tuple(view.name for view in found))
     return FeatureAnswer(at=moment, values=values.frame.row(0, named=True), sources=values.sources)
-
-
-def _check_distinct(views: list[FeatureView]) -> None:
-    owner: dict[str, str] = {}
-    for view in views:
-        for name, _ in view.spec.features:
-            if owner.setdefault(name, view.name) != view.name:
-                raise InvalidInputError(
-                    f"the views {owner[name]} and {view.name} both give {name!r}",
-                    fix=f"ask one of them by its name, or rename {name!r} in one",
-                )
 
 
 LATER = timedelta(days=1)
@@ -243,45 +215,6 @@ def _source(answers: Answers, latest: datetime | None) -> ViewState:
         unknown=int((~answers.is_known).sum()), too_old=int(answers.is_too_old.sum()),
         missing_since=known_at if is_later else None,
     )  # fmt: skip
-
-
-def view_ref(record: Record, name: str) -> RefName:
-    """Return the ref under which a view's definitions are versions."""
-    return RefName(kind="view", project=record.project, name=name)
-
-
-def put_view(record: Record, view: FeatureView) -> Artifact:
-    """Store a view's definition as an artifact."""
-    definition = ViewDefinition(spec=view.spec, path=object_path(view), digest=view.digest)
-    summary: dict[str, Scalar] = {"source": view.spec.source, "features": len(view.spec.features)}
-    return put_value(record, "view", definition, summary=summary)
-
-
-def show_view(record: Record, artifact: Artifact) -> ViewDefinition:
-    """Return a view's definition as it was kept."""
-    return read_value(record, artifact, ViewDefinition)
-
-
-def diff_views(record: Record, old: Artifact, new: Artifact) -> Part:
-    """Return which features, source, entity and code of two views differ."""
-    return changes("view", _told(show_view(record, old)), _told(show_view(record, new)))
-
-
-def _told(view: ViewDefinition) -> dict[str, str]:
-    spec = view.spec
-    return {
-        "source": f"data:{spec.source}",
-        "entity": ", ".join(spec.entity),
-        "code": f"{view.path} {short_id(view.digest)}",
-        "when": ", ".join(
-            f"{name}={text}" for name, text in fields_of(spec).items()
-            if not name.startswith(("features", "name", "source", "entity"))
-        ),
-        **{
-            f"feature {name}": f"{f.kind} {f.column}".rstrip() + f", {_hours(f.window_us)}"
-            for name, f in spec.features
-        },
-    }  # fmt: skip
 
 
 def _frame(record: Record, source: object) -> pl.DataFrame:
@@ -305,13 +238,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InvalidInputError(f"{text!r} is not NAME=VALUE", fix="write --entity user_id=7")
     return name, value
-
-
-def _hours(window_us: int) -> str:
-    days = window_us / 86_400_000_000
-    if days > 1e6:
-        return "always"
-    return f"{days:g}d" if days >= 1 else f"{days * 24:g}h"
 
 
 OPERATIONS = (

@@ -9,9 +9,11 @@ from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import find_artifact
 from tidemill.practices.features.declare import FeatureView
-from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.features.declared_views import declared_views
+from tidemill.practices.features.on_demand import OnDemandView
 from tidemill.practices.integration.leakage import future_finding, label_findings
 from tidemill.practices.integration.report_gates import report_findings
+from tidemill.practices.integration.row_wise import row_wise_finding
 from tidemill.practices.integration.serving_gates import serving_findings
 from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
 from tidemill.practices.monitoring.report import read_report
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    import polars as pl
+
+    from tidemill.core.digest import ArtifactId
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
+    from tidemill.practices.features.declared_views import AnyView
     from tidemill.practices.integration.bounds import Bounds
     from tidemill.practices.versioning.evidence import Evidence
     from tidemill.practices.versioning.model import Model
@@ -38,7 +44,9 @@ def model_gate(
     evidence = evidence_of(record, version)
     model = load_model(record, str(version))
     views = _views_of(record, model)
-    sources = {view.name: _source(record, version, view) for view in views}
+    sources = {
+        view.name: _source(record, version, view) for view in views if isinstance(view, FeatureView)
+    }
     judged = [Judged(artifact=version.artifact, source=version.run, name="model")]
     for name, artifact in (("report", evidence.report), ("sample", evidence.sample)):
         if artifact is not None:
@@ -60,7 +68,9 @@ def model_gate(
             *serving_findings(record, artifact, bounds),
             *_told_by_sample(record, evidence, model, bounds),
             *(
-                _looks_ahead(record, view, sources[view.name], bounds.leak_moments)
+                _row_wise(record, evidence, view)
+                if isinstance(view, OnDemandView)
+                else _looks_ahead(record, view, sources[view.name], bounds.leak_moments)
                 for view in views
             ),
         )
@@ -88,22 +98,24 @@ def _told_by_sample(
             fix="candidate(..., sample=rows) in the pipeline",
         )  # fmt: skip
         return
-    manifest = find_artifact(record, evidence.sample).manifest
-    if manifest is None:
-        raise NotFoundError("the sample has no bytes in this record", fix="train again")
-    sample = scan_table(record.ports.objects, manifest, evidence.sample).collect()
+    sample = _rows_of(record, evidence.sample).collect()
     yield from label_findings(
         sample, model.signature.inputs, model.task, bound=bounds.max_single_feature
     )
 
 
-def _views_of(record: Record, model: Model) -> tuple[FeatureView, ...]:
+def _rows_of(record: Record, sample: ArtifactId) -> pl.LazyFrame:
+    manifest = find_artifact(record, sample).manifest
+    if manifest is None:
+        raise NotFoundError("the sample has no bytes in this record", fix="train again")
+    return scan_table(record.ports.objects, manifest, sample)
+
+
+def _views_of(record: Record, model: Model) -> tuple[AnyView, ...]:
     """Return the declared views that give the model an input."""
     inputs = {field.name for field in model.signature.inputs}
     return tuple(
-        view
-        for view in declared(record, FeatureView).values()
-        if inputs & {name for name, _ in view.spec.features}
+        view for view in declared_views(record).values() if inputs & set(view.feature_names)
     )
 
 
@@ -125,5 +137,22 @@ def _looks_ahead(
     record.tell.progress(f"replaying {view.name}")
     try:
         return future_finding(view, scan_data(record, str(source)), moments=moments)
+    except InvalidInputError as error:
+        return Finding(rule=f"leak:{view.name}", state="error", what=error.what, fix=error.fix)
+
+
+def _row_wise(record: Record, evidence: Evidence, view: OnDemandView) -> Finding:
+    """Return whether a view depends on other rows, tried with those of the model's sample."""
+    rows = _rows_of(record, evidence.sample) if evidence.sample is not None else None
+    if rows is None or not set(view.asked) <= set(rows.collect_schema().names()):
+        return Finding(
+            rule=f"leak:{view.name}", state="warn",
+            what=f"{view.name} gives inputs, but the model's sample has no "
+            f"{', '.join(view.asked)} to ask it with",
+            fix="candidate(..., sample=rows) in the pipeline, with these columns",
+        )  # fmt: skip
+    record.tell.progress(f"asking {view.name} in other orders")
+    try:
+        return row_wise_finding(view, rows.select(view.asked).collect())
     except InvalidInputError as error:
         return Finding(rule=f"leak:{view.name}", state="error", what=error.what, fix=error.fix)

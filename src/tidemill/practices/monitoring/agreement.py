@@ -9,8 +9,8 @@ import msgspec
 from tidemill.core.errors import NotFoundError
 from tidemill.core.text import counted, table
 from tidemill.core.times import parse_window
-from tidemill.practices.features.declare import FeatureView
-from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.features.declared_views import declared_views
+from tidemill.practices.features.on_demand import OnDemandView
 from tidemill.practices.monitoring.deployments import require_deployment
 from tidemill.practices.monitoring.seals import scan_window
 from tidemill.practices.versioning.data import open_data, scan_data
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.lineage.record import Record
+    from tidemill.practices.features.declared_views import AnyView
 
 
 class FeatureAgreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +93,9 @@ def feature_agreement(  # noqa: D417 - `record` is the context, not an argument 
             fix=f"tidemill predictions collect {name} --window {window}",
         )
     compared: list[FeatureAgreement] = []
-    for view in declared(record, FeatureView).values():
-        named = {feature for feature, _ in view.spec.features} & set(rows.columns)
-        if named and set(view.spec.entity) <= set(rows.columns):
+    for view in declared_views(record).values():
+        named = set(view.feature_names) & set(rows.columns)
+        if named and set(view.asked) <= set(rows.columns):
             record.tell.progress(f"evaluating {view.name}")
             compared += _compared(record, view, rows, at)
     return Agreement(
@@ -103,12 +104,9 @@ def feature_agreement(  # noqa: D417 - `record` is the context, not an argument 
 
 
 def _compared(
-    record: Record, view: FeatureView, rows: pl.DataFrame, at: datetime | None
+    record: Record, view: AnyView, rows: pl.DataFrame, at: datetime | None
 ) -> Iterator[FeatureAgreement]:
-    from tidemill.practices.features.point_in_time import view_values  # noqa: PLC0415 - heavy
-
-    source = open_data(record, f"data:{view.spec.source}", at=at).version
-    values = view_values(view, scan_data(record, str(source)), rows, "at")
+    values, source = _computed(record, view, rows, at)
     for feature in values.columns:
         if feature not in rows.columns:
             continue
@@ -122,6 +120,19 @@ def _compared(
                 f"computed {values[feature][row]}"
             )
         yield FeatureAgreement(
-            feature=feature, view=view.name, source=str(source), rows=rows.height,
+            feature=feature, view=view.name, source=source, rows=rows.height,
             differing=differs.len(), example=example,
         )  # fmt: skip
+
+
+def _computed(
+    record: Record, view: AnyView, rows: pl.DataFrame, at: datetime | None
+) -> tuple[pl.DataFrame, str]:
+    """Return the features of served rows as training computes them, and what of."""
+    from tidemill.practices.features.point_in_time import view_values  # noqa: PLC0415 - heavy
+    from tidemill.practices.features.row_features import as_logged, row_features  # noqa: PLC0415
+
+    if isinstance(view, OnDemandView):
+        return row_features(view, as_logged(view, rows)), "the row that asks"
+    source = open_data(record, f"data:{view.spec.source}", at=at).version
+    return view_values(view, scan_data(record, str(source)), rows, "at"), str(source)

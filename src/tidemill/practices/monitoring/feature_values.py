@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.errors import TidemillError
+from tidemill.lineage.artifacts import find_artifact, read_value
 from tidemill.lineage.refs import ref_name, versions
-from tidemill.practices.features.declare import FeatureView
-from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.features.declared_views import declared_views
+from tidemill.practices.features.joined_views import JoinedView
+from tidemill.practices.features.on_demand import OnDemandView
 from tidemill.practices.versioning.data import scan_data
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
+    from tidemill.practices.features.declare import FeatureView
+    from tidemill.practices.features.declared_views import AnyView
     from tidemill.practices.monitoring.predictions import Prediction
 
 
@@ -32,11 +36,15 @@ class UsedFeature(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     row_count: int
     rows: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+    """Of an on-demand view: the columns of the row that asked, which it is computed from."""
 
     def __str__(self) -> str:
         rows = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.row_count > len(self.rows) else ""
         which = f"rows {rows}{more} of {self.source}" if self.rows else f"no row of {self.source}"
+        if self.columns:
+            which = f"{', '.join(self.columns)} of the row that asked"
         if self.is_equal:
             return f"{self.feature} = {self.logged} from {which} ({self.view})"
         return f"{self.feature} = {self.logged}, but {self.computed} from {which} ({self.view})"
@@ -59,54 +67,103 @@ class FeatureOrigins(msgspec.Struct, frozen=True, kw_only=True):
 def feature_origins(record: Record, prediction: Prediction) -> FeatureOrigins:
     """Return where each feature value of a prediction came from, computed again from the record.
 
-    Each view is evaluated on the oldest version of its source that was there at or after the
-    prediction's time: the rows that the prediction could know are in it.
+    Where views were joined onto scored rows, each is evaluated on the version that was joined;
+    else on the oldest version of its source that was there at or after the prediction's time: the
+    rows that the prediction could know are in it.
     """
     logged = prediction.values("context") | prediction.values("input")
     features: list[UsedFeature] = []
     notes: list[str] = []
     try:
-        views = declared(record, FeatureView).values()
+        views = declared_views(record).values()
     except TidemillError as error:
         return FeatureOrigins(features=(), notes=(f"feature views: {error.what}",))
+    scored = read_value(record, find_artifact(record, prediction.deployment), _Scored)
+    asked = _asked(record, logged, scored)
+    joined = {one.name: one for one in scored.views}
     for view in views:
-        names = {name for name, _ in view.spec.features} & logged.keys()
-        if not names or not set(view.spec.entity) <= logged.keys():
+        if not set(view.feature_names) & logged.keys() or not set(view.asked) <= asked.keys():
             continue
         try:
-            features += _explained(record, view, prediction, logged, notes)
+            features += _explained(record, view, prediction, _Row(logged, asked, joined), notes)
         except TidemillError as error:
             notes.append(f"{view.name} cannot be computed again: {error.what}")
     return FeatureOrigins(features=tuple(features), notes=tuple(notes))
 
 
+class _Scored(msgspec.Struct, frozen=True):
+    """What a scoring says of the views that it joined; of a deployment: nothing."""
+
+    views: tuple[JoinedView, ...] = ()
+    data: str = ""
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """What is known of the row that asked, and of the views that were joined onto it."""
+
+    logged: dict[str, Any]
+    asked: dict[str, Any]
+    joined: dict[str, JoinedView]
+
+
+def _asked(record: Record, logged: dict[str, Any], scored: _Scored) -> dict[str, Any]:
+    """Return the columns of the row that asked: what was logged, and else what was scored."""
+    place = logged.get("data_row")
+    if not scored.views or place is None:
+        return logged
+    row = scan_data(record, scored.data).slice(int(place), 1).collect()
+    return {**row.row(0, named=True), **logged} if row.height else logged
+
+
 def _explained(
-    record: Record,
-    view: FeatureView,
-    prediction: Prediction,
-    logged: dict[str, Any],
-    notes: list[str],
+    record: Record, view: AnyView, prediction: Prediction, row: _Row, notes: list[str]
+) -> Iterator[UsedFeature]:
+    joined = row.joined.get(view.name)
+    if joined is not None and joined.digest != view.digest:
+        notes.append(f"{view.name} was changed since these rows were scored")
+    if isinstance(view, OnDemandView):
+        yield from _computed(view, row)
+        return
+    version, is_after = _source_version(record, view.spec.source, prediction)
+    source = joined.source if joined is not None else str(version)
+    if version is None:
+        notes.append(f"{view.name}: data:{view.spec.source} has no version")
+        return
+    if joined is None and not is_after:
+        notes.append(f"{view.name}: {source} is older than the prediction, rows may be missing")
+    yield from _of_source(record, view, prediction, row, source)
+
+
+def _of_source(
+    record: Record, view: FeatureView, prediction: Prediction, row: _Row, source: str
 ) -> Iterator[UsedFeature]:
     import polars as pl  # noqa: PLC0415 - heavy
 
     from tidemill.practices.features.explain import explain_view  # noqa: PLC0415 - heavy
 
-    version, is_after = _source_version(record, view.spec.source, prediction)
-    if version is None:
-        notes.append(f"{view.name}: data:{view.spec.source} has no version")
-        return
-    if not is_after:
-        notes.append(f"{view.name}: {version} is older than the prediction, rows may be missing")
-    entity = pl.DataFrame({key: [logged[key]] for key in view.spec.entity})
-    values = explain_view(
-        view, scan_data(record, str(version)), entity, prediction.at, str(version)
-    )
-    for value in values:
-        if value.feature in logged:
+    entity = pl.DataFrame({key: [row.asked[key]] for key in view.spec.entity})
+    for value in explain_view(view, scan_data(record, source), entity, prediction.at, source):
+        if value.feature in row.logged:
+            logged = row.logged[value.feature]
             yield UsedFeature(
-                feature=value.feature, view=view.name, logged=logged[value.feature],
-                computed=value.value, is_equal=_equal(logged[value.feature], value.value),
-                source=value.source, row_count=value.row_count, rows=value.rows,
+                feature=value.feature, view=view.name, logged=logged, computed=value.value,
+                is_equal=_equal(logged, value.value), source=value.source,
+                row_count=value.row_count, rows=value.rows,
+            )  # fmt: skip
+
+
+def _computed(view: OnDemandView, row: _Row) -> Iterator[UsedFeature]:
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.practices.features.row_features import as_logged, row_features  # noqa: PLC0415
+
+    asked = pl.DataFrame({name: [row.asked[name]] for name in view.asked})
+    for name, value in row_features(view, as_logged(view, asked)).row(0, named=True).items():
+        if name in row.logged:
+            yield UsedFeature(
+                feature=name, view=view.name, logged=row.logged[name], computed=value,
+                is_equal=_equal(row.logged[name], value), source="", row_count=0, rows=(),
+                columns=view.asked,
             )  # fmt: skip
 
 
