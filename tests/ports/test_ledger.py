@@ -21,7 +21,8 @@ from tidemill.core.facts import (
     RefAt,
     RunIsOpen,
 )
-from tidemill.core.journal import Seal, merkle_root
+from tidemill.core.journal import Seal
+from tidemill.core.merkle import merkle_root
 from tidemill.core.query import Block, EdgeRow, Entry, Figure, Note, Order, Query, Where
 from tidemill.core.ref import Move, Ref, RefName, Version
 from tidemill.core.run import Run

@@ -9,7 +9,8 @@ from tidemill.adapters.sql_facts import write_facts
 from tidemill.adapters.sql_writer import BatchWriter
 from tidemill.core.errors import InvalidInputError, TidemillError
 from tidemill.core.facts import Receipt
-from tidemill.core.journal import GENESIS, Draft, block_hash, drafts, entry_digest, merkle_root
+from tidemill.core.journal import GENESIS, Draft, block_hash, drafts, entry_digest
+from tidemill.core.merkle import merkle_root
 from tidemill.core.times import microseconds
 
 if TYPE_CHECKING:

@@ -141,23 +141,6 @@ def entry_digest(kind: str, subject: str, payload: bytes, salt: bytes) -> str:
     return blake3(len(head).to_bytes(8, "little") + head + salt + payload).hexdigest()
 
 
-def merkle_root(digests: Sequence[str]) -> str:
-    """Return the root of a Merkle tree over entry digests (RFC 6962, section 2.1, with BLAKE3).
-
-    Raises:
-        ValueError: there are no entries; such a batch has no block.
-    """
-    if not digests:
-        raise ValueError("a block has at least one entry")
-    level = [blake3(b"\x00" + bytes.fromhex(digest)).digest() for digest in digests]
-    while len(level) > 1:
-        paired = [
-            blake3(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)
-        ]
-        level = paired + (level[-1:] if len(level) % 2 else [])
-    return level[0].hex()
-
-
 def block_hash(sequence: int, previous: str, root: str, entries: int, at: datetime) -> str:
     """Return the hash of a block; it covers everything before it through `previous`."""
     return blake3(canonical_json([sequence, previous, root, entries, at])).hexdigest()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.journal import GENESIS, block_hash, entry_digest, merkle_root
+from tidemill.core.journal import GENESIS, block_hash, entry_digest
+from tidemill.core.merkle import merkle_root
 from tidemill.core.query import Block, Entry, Order, Query, Where
 from tidemill.lineage.journal_facts import ExpectedFacts
 from tidemill.lineage.paging import every
