@@ -43,7 +43,7 @@ def require_live(session: Session, dialect: Dialect, objects: Sequence[Digest]) 
     among = dialect.among.format("digest")
     row = session.execute(
         f"SELECT digest FROM condemned WHERE {among} LIMIT 1",  # noqa: S608 - a constant of the dialect
-        (msgspec.json.encode(objects).decode(),),
+        (dialect.many(objects),),
     ).fetchone()
     if row is not None:
         raise ConflictError(

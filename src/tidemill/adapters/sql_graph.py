@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tidemill.adapters.sql_query import successor
 from tidemill.core.query import EdgeRow
 from tidemill.core.run import RunId
@@ -67,7 +65,7 @@ def walk(
     for _ in range(depth):
         if not front:
             break
-        given = _array(front)
+        given = dialect.many(front)
         rows = session.execute(step, (given, given)).fetchall()
         met.update(dict.fromkeys(tuple(row[:5]) for row in rows))
         front = [node for node in dict.fromkeys(row[5] for row in rows) if node not in seen]
@@ -92,8 +90,4 @@ def _nodes(
 ) -> list[tuple[int, Any]]:
     among = dialect.among.format(column)
     sql = f"SELECT id, name FROM node WHERE {among}"  # noqa: S608 - a column of ours
-    return session.execute(sql, (_array(wanted),)).fetchall()
-
-
-def _array(values: Iterable[str | int]) -> str:
-    return msgspec.json.encode(list(values)).decode()
+    return session.execute(sql, (dialect.many(wanted),)).fetchall()

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from tidemill.adapters.sql_dialect import first_line
 from tidemill.adapters.sql_fields import SHAPES, Column, Shape
 from tidemill.core.errors import CorruptError, InvalidInputError
 from tidemill.core.query import Order, Query, Where, sort_keys
 from tidemill.core.times import microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tidemill.adapters.sql_dialect import Dialect, Session
 
 T = TypeVar("T")
 
-_LEAST_WHOLE = str(-(2**63))
-_LEAST: Mapping[str, str] = {"text": "''", "item": "-1e308"}
-"""Stands for a missing value in an order, before all others."""
+_LEAST_WHOLE = str(1 - 2**63)
+"""Stands for a missing number or time in an order; one less is no BIGINT literal everywhere."""
 
 
 def find(session: Session, dialect: Dialect, query: Query[T]) -> list[T]:
@@ -34,8 +34,16 @@ def find(session: Session, dialect: Dialect, query: Query[T]) -> list[T]:
     shape = shape_of(query.result)
     sql, parameters = compiled(shape, dialect, query)
     build = shape.build
+    refusals: tuple[type[Exception], ...] = (ValueError, OverflowError, *dialect.refusals)
     try:
-        return [build(row) for row in session.execute(sql, parameters).fetchall()]
+        rows = session.execute(sql, parameters).fetchall()
+    except refusals as error:
+        raise InvalidInputError(
+            f"the record cannot be asked for that value: {first_line(error)}",
+            fix="use UTF-8 text, 64-bit whole numbers and times with a zone",
+        ) from error
+    try:
+        return [build(row) for row in rows]
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise CorruptError(
             f"a {query.result.__name__} in the record cannot be read: {error}",
@@ -84,8 +92,7 @@ class _Compiler:
             return self._text(column, item, where)
         sql = self._use(column, item)
         if where.op == "in":
-            self.parameters.append(msgspec.json.encode(self._many(column, where)).decode())
-            return self._dialect.among.format(sql)
+            return self._among(sql, column, self._many(column, where))
         bound = self._literal(column, self._bound(column, where.field, where.value))
         if where.op == "!=":
             if not column.is_nullable:
@@ -151,18 +158,28 @@ class _Compiler:
         self.parameters.append(item)
         return self._dialect.item.format(column.sql)
 
+    def _use_text(self, column: Column, item: str | None) -> str:
+        if item is None:
+            return column.sql
+        self.parameters.append(item)
+        return self._dialect.item_text.format(column.sql)
+
     def _ordered(self, column: Column, item: str | None) -> str:
         sql = self._use(column, item)
         if not column.is_nullable:
             return sql
-        return f"coalesce({sql}, {_LEAST.get(column.kind, _LEAST_WHOLE)})"
+        return f"coalesce({sql}, {self._least(column)})"
+
+    def _least(self, column: Column) -> str:
+        """Return what stands for a missing value in an order, before all others."""
+        least = {"text": "''", "item": self._dialect.item_least}
+        return least.get(column.kind, _LEAST_WHOLE)
 
     def _after(self, key: Order, value: Any) -> str:  # noqa: ANN401 - any value of a query
         column, _ = self._column(key.field)
         if value is None:
-            return _LEAST.get(column.kind, _LEAST_WHOLE)
-        self.parameters.append(self._bound(column, key.field, value))
-        return "?"
+            return self._least(column)
+        return self._parameter(column, self._bound(column, key.field, value))
 
     def _null(self, column: Column, item: str | None, where: Where) -> str:
         if where.op not in {"=", "!="}:
@@ -180,23 +197,27 @@ class _Compiler:
         if not where.value:  # every text begins with, ends with and holds the empty one
             return self._prefix(column, item, "")
         if where.op == "suffix":
-            sql = self._dialect.suffix.format(self._use(column, item), len(where.value))
+            sql = self._dialect.suffix.format(self._use_text(column, item), len(where.value))
         elif where.op == "contains":
-            sql = self._dialect.contains.format(self._use(column, item))
+            sql = self._dialect.contains.format(self._use_text(column, item))
         else:
             return self._prefix(column, item, where.value)
         self.parameters.append(where.value)
         return sql
 
     def _prefix(self, column: Column, item: str | None, prefix: str) -> str:
-        sql = f"{self._use(column, item)} >= ?"
-        self.parameters.append(prefix)
+        sql = f"{self._use(column, item)} >= {self._parameter(column, prefix)}"
         high = successor(prefix)
         if high is None:
             return sql
-        sql += f" AND {self._use(column, item)} < ?"
-        self.parameters.append(high)
-        return sql
+        return sql + f" AND {self._use(column, item)} < {self._parameter(column, high)}"
+
+    def _among(self, sql: str, column: Column, values: list[Any]) -> str:
+        if column.kind == "item":
+            self.parameters.append(msgspec.json.encode(values).decode())
+            return self._dialect.item_among.format(sql)
+        self.parameters.append(self._dialect.many(values))
+        return self._dialect.among.format(sql)
 
     def _many(self, column: Column, where: Where) -> list[Any]:
         if isinstance(where.value, str) or not isinstance(where.value, list | tuple | set):
@@ -208,8 +229,15 @@ class _Compiler:
     def _literal(self, column: Column, value: Any) -> str:  # noqa: ANN401 - any bound value
         if column.choices:
             return f"'{value}'"
-        self.parameters.append(value)
-        return "?"
+        return self._parameter(column, value)
+
+    def _parameter(self, column: Column, value: Any) -> str:  # noqa: ANN401 - any bound value
+        """Bind a value; return what stands for it in the statement."""
+        if column.kind != "item":
+            self.parameters.append(value)
+            return "?"
+        self.parameters.append(self._dialect.given_item(value))
+        return self._dialect.item_value
 
     def _bound(self, column: Column, field: str, value: Any) -> Any:  # noqa: ANN401 - any value
         """Return a value as the tables hold it, if it suits the field."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.adapters.sql_dialect import statements
 from tidemill.core.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ CREATE TABLE node (id {serial}, name {text} NOT NULL UNIQUE);
 
 CREATE TABLE artifact (
     node {number}, kind {text} NOT NULL, size_bytes BIGINT NOT NULL, manifest {text},
-    inline {bytes}, summary {text} NOT NULL
+    inline {bytes}, summary {json} NOT NULL
 );
 CREATE INDEX artifact_by_kind ON artifact (kind);
 CREATE INDEX artifact_by_manifest ON artifact (manifest) WHERE manifest IS NOT NULL;
@@ -31,7 +32,7 @@ CREATE TABLE run (
     actor_name {text} NOT NULL, actor_kind {text} NOT NULL, actor_known_by {text} NOT NULL,
     opened_us BIGINT NOT NULL, at_us BIGINT NOT NULL, parent {text}, because {text} NOT NULL,
     cause {text} NOT NULL, code {text}, environment {text}, owner {text} NOT NULL,
-    params {text} NOT NULL, status {text} NOT NULL, sealed_us BIGINT, error {text} NOT NULL
+    params {json} NOT NULL, status {text} NOT NULL, sealed_us BIGINT, error {text} NOT NULL
 );
 CREATE INDEX run_by_opened ON run (opened_us);
 CREATE INDEX run_by_kind ON run (kind, opened_us);
@@ -55,14 +56,14 @@ CREATE TABLE ref (
     id {serial}, kind {text} NOT NULL, project {text} NOT NULL, name {text} NOT NULL,
     full_name {text} GENERATED ALWAYS AS (kind || ':' || project || '/' || name) STORED UNIQUE,
     owner {text} NOT NULL, created_us BIGINT NOT NULL,
-    newest BIGINT NOT NULL, aliases {text} NOT NULL, is_hidden SMALLINT NOT NULL
+    newest BIGINT NOT NULL, aliases {json} NOT NULL, is_hidden SMALLINT NOT NULL
 );
 CREATE INDEX ref_by_kind ON ref (kind, project, name);
 
 CREATE TABLE version (
     ref BIGINT NOT NULL, number BIGINT NOT NULL, artifact BIGINT NOT NULL, run BIGINT NOT NULL,
     actor_name {text} NOT NULL, actor_kind {text} NOT NULL, actor_known_by {text} NOT NULL,
-    at_us BIGINT NOT NULL, recorded_us BIGINT NOT NULL, summary {text} NOT NULL,
+    at_us BIGINT NOT NULL, recorded_us BIGINT NOT NULL, summary {json} NOT NULL,
     PRIMARY KEY (ref, number)
 ){clustered};
 CREATE INDEX version_by_artifact ON version (artifact);
@@ -148,6 +149,9 @@ def migrate(
     session.execute("CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY)")
     found = schema_number(session)
     require_known(found, where, migrations)
+    if found == 0:
+        for statement in statements(dialect.before):
+            session.execute(statement)
     for number, sql in enumerate(migrations[found:], start=found + 1):
         for statement in dialect.ddl(sql):
             session.execute(statement)

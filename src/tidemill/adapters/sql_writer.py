@@ -8,6 +8,8 @@ from tidemill.core.canonical import canonical_json
 from tidemill.core.errors import ConflictError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidemill.adapters.sql_dialect import Dialect, Session
     from tidemill.core.actor import Actor
     from tidemill.core.facts import Batch
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 class BatchWriter:
     """One batch being written; `seals` are what its ended runs hold."""
 
-    def __init__(self, session: Session, dialect: Dialect, batch: Batch) -> None:
+    def __init__(
+        self, session: Session, dialect: Dialect, batch: Batch, nodes: Mapping[str, int]
+    ) -> None:
         self.session, self.dialect, self.batch = session, dialect, batch
         self.seals: list[Seal] = []
-        self._nodes: dict[str, int] = {}
+        self._nodes = dict(nodes)
         self._is_open: dict[int, bool] = {}
 
     def node(self, name: str) -> int:
