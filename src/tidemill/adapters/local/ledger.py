@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from tidemill.adapters import sql_coordination
+from tidemill.adapters.process_forks import forgets_in_child
 from tidemill.adapters.process_owner import is_alive, process_owner
 from tidemill.adapters.sql_commit import write_batches
 from tidemill.adapters.sql_dialect import Dialect
@@ -72,7 +73,7 @@ class SqliteLedger:
     def __init__(self, path: Path, clock: Clock, *, migrations: Sequence[str] = MIGRATIONS) -> None:
         self._path, self._clock, self._migrations = path, clock, migrations
         self._start()
-        _LEDGERS.add(self)
+        forgets_in_child(self)
         self._prepare()
 
     def _start(self) -> None:
@@ -293,15 +294,6 @@ class _Connections:
 
 
 _ABANDONED: list[object] = []
-_LEDGERS: weakref.WeakSet[SqliteLedger] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for ledger in list(_LEDGERS):
-        ledger.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager

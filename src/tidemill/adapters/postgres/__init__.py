@@ -1,0 +1,1 @@
+"""PostgreSQL: the record of a team, on a server of its own."""
