@@ -8,6 +8,7 @@ from served_world import START, days_of_rows
 
 from tidemill.lineage.operations import why
 from tidemill.lineage.record import Record
+from tidemill.practices.monitoring.agreement import feature_agreement
 from tidemill.practices.monitoring.feature_values import feature_origins
 from tidemill.practices.monitoring.operations import KINDS, locate_prediction, show_prediction
 from tidemill.practices.monitoring.predictions import find_prediction
@@ -49,12 +50,12 @@ def test_why_leads_from_a_prediction_to_deployment_model_and_pipeline(served) ->
     assert "flight" in str(show_prediction(served.record, ids[0]))
 
 
-def test_a_logged_feature_is_computed_again_from_the_rows_that_were_known(served) -> None:
+def test_a_logged_feature_is_computed_again_from_the_newest_rows_as_agreement_does(served) -> None:
     (served.root / "views.py").write_text(VIEWS)
     rows = days_of_rows(APRIL, 1, rows=4)
     seen = rows.select("carrier", "x", seen=pl.col("when") - timedelta(hours=1))
-    for at, frame in ((APRIL + timedelta(days=1), seen), (MAY, seen.with_columns(x=0.0))):
-        ingest(served.record, "gauge", frame, append=False, key=(), watchers=(), at=at, because="")
+    ingested = {"append": False, "key": (), "watchers": (), "because": ""}
+    ingest(served.record, "gauge", seen, at=APRIL + timedelta(days=1), **ingested)
     ids = served.predict(rows)
     found = find_prediction(served.record, ids[2])
     origins = feature_origins(served.record, found)
@@ -62,6 +63,11 @@ def test_a_logged_feature_is_computed_again_from_the_rows_that_were_known(served
     assert (used.feature, used.is_equal, used.source) == ("x", True, "data:gauge@1")
     assert used.rows == (2,)
     assert "from rows 2 of data:gauge@1" in origins.lines[0]
+    ingest(served.record, "gauge", seen.with_columns(x=0.0), at=MAY, **ingested)
+    collect(served.record, "delay", window="2013-04", at=MAY)
+    assert "but 0.0 from rows 2 of data:gauge@2" in feature_origins(served.record, found).lines[0]
+    (told,) = feature_agreement(served.record, "delay", window="2013-04").features
+    assert (told.source, told.differing) == ("data:gauge@2", 4)
 
 
 def test_a_prediction_after_the_newest_version_says_that_rows_may_be_missing(served) -> None:
@@ -72,3 +78,18 @@ def test_a_prediction_after_the_newest_version_says_that_rows_may_be_missing(ser
     origins = feature_origins(served.record, find_prediction(served.record, ids[0]))
     assert any("older than the prediction" in note for note in origins.notes)
     assert not origins.features[0].is_equal
+
+
+def test_what_was_reported_only_after_a_prediction_is_found_in_the_version_that_brought_it(
+    served,
+) -> None:
+    (served.root / "views.py").write_text(VIEWS)
+    rows = days_of_rows(APRIL, 1, rows=4)
+    known = pl.DataFrame({"carrier": rows["carrier"], "x": rows["x"] + 1, "seen": [START] * 4})
+    told = pl.DataFrame({"carrier": rows["carrier"], "x": rows["x"], "seen": rows["when"]})
+    for frame, at in ((known, rows["when"].max()), (told, MAY)):  # the last hours come a month later
+        ingest(served.record, "gauge", frame, append=True, key=(), watchers=(), at=at, because="")
+    ids = served.predict(rows)
+    for one in ids:
+        (used,) = feature_origins(served.record, find_prediction(served.record, one)).features
+        assert (used.is_equal, used.source) == (True, "data:gauge@2"), str(used)

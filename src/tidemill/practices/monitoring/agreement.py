@@ -12,8 +12,9 @@ from tidemill.core.times import parse_window
 from tidemill.practices.features.declared_views import declared_views
 from tidemill.practices.features.on_demand import OnDemandView
 from tidemill.practices.monitoring.deployments import require_deployment
+from tidemill.practices.monitoring.feature_values import computed_from
 from tidemill.practices.monitoring.seals import scan_window
-from tidemill.practices.versioning.data import open_data, scan_data
+from tidemill.practices.versioning.data import scan_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,5 +135,5 @@ def _computed(
 
     if isinstance(view, OnDemandView):
         return row_features(view, as_logged(view, rows)), "the row that asks"
-    source = open_data(record, f"data:{view.spec.source}", at=at).version
+    source = computed_from(record, view, at)
     return view_values(view, scan_data(record, str(source)), rows, "at"), str(source)

@@ -9,14 +9,14 @@ import msgspec
 
 from tidemill.core.errors import TidemillError
 from tidemill.lineage.artifacts import find_artifact, read_value
-from tidemill.lineage.refs import ref_name, versions
 from tidemill.practices.features.declared_views import declared_views
 from tidemill.practices.features.joined_views import JoinedView
 from tidemill.practices.features.on_demand import OnDemandView
-from tidemill.practices.versioning.data import scan_data
+from tidemill.practices.versioning.data import open_data, scan_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
@@ -68,8 +68,7 @@ def feature_origins(record: Record, prediction: Prediction) -> FeatureOrigins:
     """Return where each feature value of a prediction came from, computed again from the record.
 
     Where views were joined onto scored rows, each is evaluated on the version that was joined;
-    else on the oldest version of its source that was there at or after the prediction's time: the
-    rows that the prediction could know are in it.
+    else on the newest one, see `computed_from`.
     """
     logged = prediction.values("context") | prediction.values("input")
     features: list[UsedFeature] = []
@@ -89,6 +88,18 @@ def feature_origins(record: Record, prediction: Prediction) -> FeatureOrigins:
         except TidemillError as error:
             notes.append(f"{view.name} cannot be computed again: {error.what}")
     return FeatureOrigins(features=tuple(features), notes=tuple(notes))
+
+
+def computed_from(record: Record, view: FeatureView, at: datetime | None = None) -> Version:
+    """Return the version of a view's source on which served values are computed again.
+
+    The newest one (as of `at`): what had happened before a prediction may be reported long after
+    it, so a version of the prediction's own time can lack rows that it was served from.
+
+    Raises:
+        NotFoundError: the source has no version.
+    """
+    return open_data(record, f"data:{view.spec.source}", at=at).version
 
 
 class _Scored(msgspec.Struct, frozen=True):
@@ -124,14 +135,13 @@ def _explained(
     if isinstance(view, OnDemandView):
         yield from _computed(view, row)
         return
-    version, is_after = _source_version(record, view.spec.source, prediction)
-    source = joined.source if joined is not None else str(version)
-    if version is None:
-        notes.append(f"{view.name}: data:{view.spec.source} has no version")
+    if joined is not None:
+        yield from _of_source(record, view, prediction, row, joined.source)
         return
-    if joined is None and not is_after:
-        notes.append(f"{view.name}: {source} is older than the prediction, rows may be missing")
-    yield from _of_source(record, view, prediction, row, source)
+    version = computed_from(record, view)
+    if version.at < prediction.at:
+        notes.append(f"{view.name}: {version} is older than the prediction, rows may be missing")
+    yield from _of_source(record, view, prediction, row, str(version))
 
 
 def _of_source(
@@ -165,17 +175,6 @@ def _computed(view: OnDemandView, row: _Row) -> Iterator[UsedFeature]:
                 is_equal=_equal(row.logged[name], value), source="", row_count=0, rows=(),
                 columns=view.asked,
             )  # fmt: skip
-
-
-def _source_version(
-    record: Record, source: str, prediction: Prediction
-) -> tuple[Version | None, bool]:
-    """Return the oldest version at or after the prediction's time, else the newest one."""
-    known = versions(record, ref_name(record, "data", source), limit=100_000)
-    after = [version for version in known if version.at >= prediction.at]
-    if after:
-        return min(after, key=lambda version: (version.at, version.number)), True
-    return (known[0] if known else None), False
 
 
 def _equal(logged: Any, computed: Any) -> bool:  # noqa: ANN401 - any logged value
