@@ -1,5 +1,7 @@
 """What all tests share: a record on embedded places, a project folder, a command line to run."""
 
+import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -17,6 +19,12 @@ from tidemill.lineage.record import Record
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+_SERVER = Path(__file__).with_name("postgres_server.py")
+_spec = importlib.util.spec_from_file_location("postgres_server", _SERVER)
+sys.modules["postgres_server"] = postgres_server = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(postgres_server)
+_SCHEMAS = itertools.count(1)
 
 ENVIRONMENT = {"TIDEMILL_ACTOR": "ada", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -58,3 +66,27 @@ def tidemill(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[postgres_server.Server]:
+    """A PostgreSQL that all workers of this session share; it never syncs."""
+    base = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ
+    server = postgres_server.Server((base.parent if is_shared else base) / "postgres")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres) -> str:
+    """The URL of this worker's own database."""
+    return postgres.database(f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
+
+
+@pytest.fixture
+def postgres_record(postgres_database) -> Iterator[str]:
+    """The URL of a record in PostgreSQL that nobody has opened yet; gone at the end."""
+    schema = f"t{next(_SCHEMAS)}"
+    yield f"{postgres_database}?schema={schema}"
+    postgres_server.drop(postgres_database, schema)

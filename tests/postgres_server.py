@@ -38,6 +38,9 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+_STARTED: list[subprocess.Popen] = []
+
+
 class Server:
     """A running server, held by this process until `close`."""
 
@@ -58,6 +61,7 @@ class Server:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        _STARTED.append(process)
         until = time.monotonic() + DEADLINE_S
         while not (self.folder / "address.json").exists():
             if process.poll() is not None or time.monotonic() > until:
@@ -97,7 +101,18 @@ class Server:
             time.sleep(0.02)
 
     def close(self) -> None:
+        """Let go of it; the last who does ends it."""
         self._users.close()
+        for process in _STARTED:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # somebody else uses it
+                process.wait(timeout=2)
+
+
+def drop(database: str, schema: str) -> None:
+    """Drop a schema and all that is in it, whoever still uses it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 def main() -> None:

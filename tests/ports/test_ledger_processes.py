@@ -1,9 +1,8 @@
-"""The embedded ledger among real processes: races, kills, forks, full disks, other schemas."""
+"""Ledgers among real processes: races, kills, forks, other schemas; a full disk."""
 
 import gc
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from pathlib import Path
 from datetime import UTC, datetime
 from tidemill.adapters.local.clock import SystemClock
 from tidemill.adapters.local.ledger import SqliteLedger
+from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.core.actor import Actor
 from tidemill.core.artifact import Artifact
 from tidemill.core.digest import ArtifactId, digest_of
@@ -36,7 +36,9 @@ from tidemill.core.run import Run
 from tidemill.ports.ledger import ConditionFailedError
 
 clock, now, actor = SystemClock(), datetime(2013, 1, 1, tzinfo=UTC), Actor(name="ada")
-ledger = SqliteLedger(Path(sys.argv[1]), clock)
+address = sys.argv[1]
+ledger = (PostgresLedger(address, clock) if "://" in address else
+          SqliteLedger(Path(address), clock))
 ref = RefName(kind="model", project="mill", name="delay")
 
 def run(*facts, conditions=()):
@@ -78,8 +80,8 @@ while True:
 )
 
 
-def started(script: str, path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", script, str(path), *arguments]
+def started(script: str, place: object, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", script, str(place), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -89,12 +91,12 @@ def finished(process: subprocess.Popen) -> str:
     return out
 
 
-def test_eight_processes_that_number_one_ref_lose_no_version_and_repeat_none(tmp_path) -> None:
-    path, count = tmp_path / "new" / "ledger.db", 12
-    processes = [started(VERSIONS, path, str(count)) for _ in range(8)]
+def test_eight_processes_that_number_one_ref_lose_no_version_and_repeat_none(place) -> None:
+    count = 12
+    processes = [started(VERSIONS, place.address, str(count)) for _ in range(8)]
     for process in processes:
         finished(process)
-    ledger = SqliteLedger(path, SystemClock())
+    ledger = place.open(SystemClock())
     versions = ledger.find(Query(Version, order=(Order("number"),)))
     assert [version.number for version in versions] == list(range(1, 8 * count + 1))
     assert len({version.run for version in versions}) == 8 * count
@@ -103,9 +105,8 @@ def test_eight_processes_that_number_one_ref_lose_no_version_and_repeat_none(tmp
     ledger.close()
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path) -> None:
-    path = tmp_path / "ledger.db"
-    processes = [started(ACKNOWLEDGED, path) for _ in range(2)]
+def test_what_was_acknowledged_is_there_after_a_kill(place) -> None:
+    processes = [started(ACKNOWLEDGED, place.address) for _ in range(2)]
     acknowledged = set()
     for process in processes:
         acknowledged |= {process.stdout.readline().strip() for _ in range(40)}
@@ -116,7 +117,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path) -> None:
         process.wait()
         process.stdout.close()
         process.stderr.close()
-    ledger = SqliteLedger(path, SystemClock())
+    ledger = place.open(SystemClock())
     found = {run.id for run in ledger.find(Query(Run, limit=1_000_000))}
     assert acknowledged <= found
     assert len(found) <= len(acknowledged) + 2  # at most one each was written and not yet told
@@ -124,7 +125,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path) -> None:
     ledger.close()
 
 
-def test_a_forked_child_and_its_parent_both_go_on(tmp_path) -> None:
+def test_a_forked_child_and_its_parent_both_go_on(place) -> None:
     script = (
         PROLOGUE
         + """
@@ -146,7 +147,7 @@ for pid in pids:
 print(len(ledger.find(Query(Run))))
 """
     )
-    assert finished(started(script, tmp_path / "ledger.db")) == "41\n"
+    assert finished(started(script, place.address)) == "41\n"
 
 
 def test_a_full_disk_refuses_the_commit_keeps_the_rest_and_says_how_much_is_free(tmp_path) -> None:
@@ -174,8 +175,8 @@ print("kept and went on")
     assert finished(started(script, tmp_path / "ledger.db")) == "kept and went on\n"
 
 
-def test_a_reader_neither_waits_for_a_writer_nor_sees_half_a_batch(tmp_path, facts) -> None:
-    ledger = SqliteLedger(tmp_path / "ledger.db", SystemClock())
+def test_a_reader_neither_waits_for_a_writer_nor_sees_half_a_batch(place, facts) -> None:
+    ledger = place.open(SystemClock())
     stop, torn = threading.Event(), []
 
     def read() -> None:
@@ -193,17 +194,17 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_half_a_batch(tmp_path, fac
     ledger.close()
 
 
-def test_an_open_ledger_that_is_dropped_warns_of_nothing(tmp_path) -> None:
+def test_an_open_ledger_that_is_dropped_warns_of_nothing(place) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ledger = SqliteLedger(tmp_path / "ledger.db", SystemClock())
+        ledger = place.open(SystemClock())
         assert ledger.find(Query(Run)) == []
         del ledger
         gc.collect()
 
 
-def test_a_closed_ledger_says_so(tmp_path, facts) -> None:
-    ledger = SqliteLedger(tmp_path / "ledger.db", SystemClock())
+def test_a_closed_ledger_says_so(place, facts) -> None:
+    ledger = place.open(SystemClock())
     ledger.close()
     ledger.close()
     with pytest.raises(UnavailableError, match="was closed"):
@@ -212,17 +213,17 @@ def test_a_closed_ledger_says_so(tmp_path, facts) -> None:
         ledger.commit(facts.batch(facts.opened()))
 
 
-def test_an_older_schema_is_migrated_and_a_newer_one_refused(tmp_path, facts) -> None:
-    path, clock = tmp_path / "ledger.db", SystemClock()
-    ledger = SqliteLedger(path, clock)
+def test_an_older_schema_is_migrated_and_a_newer_one_refused(place, facts) -> None:
+    clock = SystemClock()
+    ledger = place.open(clock)
     ledger.commit(facts.batch(facts.opened()))
     ledger.close()
     later = (*MIGRATIONS, "CREATE TABLE novelty (id {serial}); INSERT INTO novelty VALUES (7)")
-    migrated = SqliteLedger(path, clock, migrations=later)
+    migrated = place.open(clock, migrations=later)
     assert len(migrated.find(Query(Run))) == 1
     migrated.close()
     with pytest.raises(UnavailableError, match="its schema is 2, this one knows up to 1") as caught:
-        SqliteLedger(path, clock)
+        place.open(clock)
     assert "pip install --upgrade" in caught.value.fix
 
 
@@ -240,15 +241,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:
         SqliteLedger(tmp_path / "shut" / "ledger.db", SystemClock())
 
 
-def test_a_condemned_object_refuses_the_batch_that_needs_it(tmp_path, facts) -> None:
-    path = tmp_path / "ledger.db"
-    ledger = SqliteLedger(path, SystemClock())
+def test_a_condemned_object_refuses_the_batch_that_needs_it(place, facts) -> None:
+    ledger = place.open(SystemClock())
     digest, other = facts.artifact("one").id, facts.artifact("two").id
     ledger.commit(facts.batch(facts.opened(), objects=[digest, other]))
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute("INSERT INTO condemned VALUES (?)", (digest,))
-    connection.close()
+    place.execute("INSERT INTO condemned VALUES (?)", digest)
     with pytest.raises(ConflictError, match="garbage"):
         ledger.commit(facts.batch(facts.opened(), objects=[other, digest]))
     ledger.commit(facts.batch(facts.opened(), objects=[other]))
