@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.task import Task
-from tidemill.practices.integration.bounds import Bounds
+from tidemill.practices.integration.bounds import Bounds, bounds_of
 from tidemill.practices.integration.report_gates import report_findings
 from tidemill.practices.monitoring.report import Report, ReportFigure, SliceReport
 
@@ -150,3 +150,11 @@ def test_with_more_slices_each_needs_a_clearer_gap() -> None:
     )
     assert findings(one)["slices"].state in {"fail", "warn"}
     assert findings(many)["slices"].state == "warn"
+
+
+def test_a_gap_between_slices_that_is_bounded_but_was_never_measured_has_not_passed() -> None:
+    asked = bounds_of({"max_slice_gap": 0.1})
+    found = {one.rule: one for one in report_findings(report(figure()), asked)}["slices"]
+    assert (found.state, found.bound) == ("not_run", "gap <= 0.1")
+    assert "evaluate(..., slices=" in found.fix
+    assert "slices" not in findings(report(figure()))

@@ -153,3 +153,27 @@ def test_rows_that_say_nothing_are_refused(world, empty) -> None:
     with pytest.raises(InvalidInputError, match="nothing to evaluate the model on") as told:
         evaluate(world.model, rows, time="when")
     assert "how the rows are split" in told.value.fix
+
+
+@pytest.mark.parametrize(
+    ("named", "told", "fix"),
+    [
+        ({"slices": ("grup",)}, "no column 'grup' for slices=; they have at, label,", "'group'"),
+        ({"time": "att"}, "no column 'att' for time=", "did you mean 'at'"),
+        ({"group": "grop"}, "no column 'grop' for group=", "'group'"),
+        ({"weight": "x"}, "no column 'x' for weight=", "name a column of the rows with weight="),
+    ],
+)
+def test_a_column_that_the_rows_lack_is_named_with_those_that_there_are(named, told, fix) -> None:
+    with pytest.raises(InvalidInputError, match=told) as refused:
+        report_of(TASKS[0], frame_of(TASKS[0]), **named)
+    assert fix in refused.value.fix
+
+
+def test_a_text_is_one_column_to_slice_by(world) -> None:
+    rows = days_of_rows(START, 10)
+    world.train(rows)
+    report = evaluate(world.model, rows, slices="carrier")
+    assert {part.column for part in report.slices} == {"carrier"}
+    with pytest.raises(InvalidInputError, match="no column 'carier' for slices="):
+        evaluate(world.model, rows, slices="carier")

@@ -69,6 +69,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     max_single_feature: float = 0.99
     leak_moments: int = 4
     test_timeout: str = "10m"
+    asks_for_slices: bool = False
+    """Whether the project says `max_slice_gap`: then a report without slices has not passed it."""
 
     def of_kind(self, kind: TaskKind) -> Mapping[str, float]:
         """Return the bounds of the metrics for a kind of task: the declared, else the usual.
@@ -85,7 +87,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _KNOWN_METRICS = tuple(sorted(frozenset[str]().union(*_METRICS.values())))
-_GENERAL = frozenset(Bounds.__struct_fields__) - {"metrics"}
+_GENERAL = frozenset(Bounds.__struct_fields__) - {"metrics", "asks_for_slices"}
 _NAMES = (*sorted(_GENERAL), *(f"{side}_{m}" for m in _KNOWN_METRICS for side in ("min", "max")))
 _LIKE = 0.8
 """From which likeness on an unknown name is a misspelt one, and no figure of the project's own."""
@@ -135,7 +137,8 @@ def bounds_of(given: object, text: str = "") -> Bounds:
         _require_number(name, value, place_of(text, "gates", name))
     metrics = {name: float(bound) for name, bound in given.items() if name not in _GENERAL}
     general = {name: value for name, value in given.items() if name in _GENERAL}
-    bounds: Bounds = msgspec.convert({**general, "metrics": metrics}, Bounds)
+    asked = {"metrics": metrics, "asks_for_slices": "max_slice_gap" in given}
+    bounds: Bounds = msgspec.convert({**general, **asked}, Bounds)
     parse_span(bounds.test_timeout)
     return bounds
 

@@ -93,6 +93,12 @@ def _slices(report: Report, bounds: Bounds) -> Iterator[Finding]:
     if whole is None or whole.value is None or not told:
         if report.slices:
             yield _no_slice(report, bounds)
+        elif bounds.asks_for_slices:
+            yield Finding(
+                rule="slices", state="not_run", bound=f"gap <= {bounds.max_slice_gap:g}",
+                what="the report has no slices, but [gates] says max_slice_gap",
+                fix='evaluate(..., slices=("COLUMN",)), or leave max_slice_gap out of [gates]',
+            )  # fmt: skip
         return
     sign = -1.0 if whole.is_lower_better else 1.0
     z = normal_quantile(1.0 - 0.05 / len(told))

@@ -12,7 +12,7 @@ from tidemill.core.task import LOSSES
 from tidemill.core.text import counted
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
-from tidemill.practices.monitoring.judged_rows import JudgedRows, day_text
+from tidemill.practices.monitoring.judged_rows import JudgedRows, day_text, required_column
 from tidemill.practices.monitoring.outputs import flat_outputs, output_names
 from tidemill.practices.monitoring.own_losses import Loss
 from tidemill.practices.monitoring.own_metrics import Metric
@@ -100,7 +100,7 @@ def evaluate(  # noqa: PLR0913 - as above
         model: what is judged; its task says which figures there are and which column is the label.
         rows: with the model's inputs, the label, and the columns named here.
         time: the column of effective time; days are its UTC days.
-        slices: columns whose levels are judged one by one.
+        slices: columns whose levels are judged one by one; a text is one column.
         business: business figures of one's own.
         metrics: metrics of one's own, declared with `@tm.metric`; the task may name one to decide.
         group: the column of an entity whose rows hang together: intervals come from whole entities,
@@ -112,7 +112,7 @@ def evaluate(  # noqa: PLR0913 - as above
             which no gate judges; `min_slice_rows` in [gates] says which of the others it judges.
 
     Raises:
-        InvalidInputError: `min_slice_rows` is less than 1.
+        InvalidInputError: `min_slice_rows` is less than 1, or the rows lack a column named here.
     """
     if min_slice_rows < 1:
         raise InvalidInputError(
@@ -121,8 +121,9 @@ def evaluate(  # noqa: PLR0913 - as above
     given = (business,) if isinstance(business, BusinessFigure) else tuple(business)
     paths = tuple(object_path(figure) for figure in given)
     own = (metrics,) if isinstance(metrics, Metric) else tuple(metrics)
+    columns = (slices,) if isinstance(slices, str) else tuple(slices)
     return evaluation(
-        model, rows, time=time, slices=tuple(slices), business=paths,
+        model, rows, time=time, slices=columns, business=paths,
         metrics=tuple(object_path(metric) for metric in own), group=group, weight=weight,
         loss=object_path(loss) if loss else "", min_slice_rows=min_slice_rows,
     )  # fmt: skip
@@ -159,7 +160,10 @@ def report_of(  # noqa: PLR0913 - as above
 
     Raises:
         UnknownLabelError, NotFiniteError, MisalignedError: labels or outputs are no such thing.
+        InvalidInputError: there is no column of a name that was given.
     """
+    for column in slices:
+        required_column(frame, column, "slices")
     names = output_names(task, tuple(outputs) or tuple(frame.columns))
     judged = JudgedRows(task, frame, names, time=time, window="the evaluated rows")
     judged.metrics, judged.loss = tuple(metrics), loss

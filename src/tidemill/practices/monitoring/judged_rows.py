@@ -77,7 +77,7 @@ class JudgedRows:
         Raises:
             InvalidInputError: there is no such column.
         """
-        names = _column(self.frame, column, "group").cast(pl.String).fill_null("")
+        names = required_column(self.frame, column, "group").cast(pl.String).fill_null("")
         self.groups = dealt_blocks(names.rank("dense").to_numpy())
 
     def weigh_by(self, column: str) -> None:
@@ -86,7 +86,7 @@ class JudgedRows:
         Raises:
             InvalidInputError: there is no such column of numbers of 0 or more, whole.
         """
-        given = _column(self.frame, column, "weight")
+        given = required_column(self.frame, column, "weight")
         if not given.dtype.is_numeric() or given.null_count():
             raise InvalidInputError(
                 f"{column} is {given.dtype} and missing in {given.null_count():,} rows of "
@@ -193,10 +193,14 @@ def answered_frame(
 
 
 def day_codes(frame: pl.DataFrame, time: str) -> NDArray[np.int64]:
-    """Return the UTC day of each row in days since 1970, shape (rows,); one day without a time."""
+    """Return the UTC day of each row in days since 1970, shape (rows,); one day without a time.
+
+    Raises:
+        InvalidInputError: there is no such column of times.
+    """
     if not time:
         return np.zeros(frame.height, dtype=np.int64)
-    column = frame[time]
+    column = required_column(frame, time, "time")
     if column.dtype == pl.Int64:  # microseconds, as signatures spell times
         column = pl.from_epoch(column, time_unit="us")
     if not isinstance(column.dtype, pl.Datetime | pl.Date):
@@ -212,7 +216,12 @@ def day_text(code: int) -> str:
     return str(np.datetime64(int(code), "D"))
 
 
-def _column(frame: pl.DataFrame, name: str, what: str) -> pl.Series:
+def required_column(frame: pl.DataFrame, name: str, what: str) -> pl.Series:
+    """Return the column that an argument `what` names.
+
+    Raises:
+        InvalidInputError: the rows have none; names those they have and the closest.
+    """
     if name in frame.columns:
         return frame[name]
     near = closest(name, frame.columns)
