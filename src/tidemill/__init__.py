@@ -157,15 +157,18 @@ if TYPE_CHECKING:
     list_windows = _here.list_windows
     listing = _here.listing
     log = _here.log
+    make_audit_checkpoint = _here.make_audit_checkpoint
     materialize_views = _here.materialize_views
     predict_data = _here.predict_data
     promote = _here.promote
+    prove_audit = _here.prove_audit
     push_rows = _here.push_rows
     release = _here.release
     report_window = _here.report_window
     resolve_alert = _here.resolve_alert
     resume_trigger = _here.resume_trigger
     rollback = _here.rollback
+    rotate_audit_key = _here.rotate_audit_key
     run_pipeline = _here.run_pipeline
     search = _here.search
     serving_status = _here.serving_status
@@ -173,6 +176,7 @@ if TYPE_CHECKING:
     set_policy = _here.set_policy
     set_role = _here.set_role
     show = _here.show
+    show_audit_key = _here.show_audit_key
     show_config = _here.show_config
     show_drift = _here.show_drift
     show_policy = _here.show_policy

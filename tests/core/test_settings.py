@@ -31,7 +31,7 @@ def test_an_unknown_section_is_refused_with_the_section_that_was_meant(section, 
 
 
 def test_a_section_like_no_other_is_refused_with_a_list_of_all() -> None:
-    assert refused({"xyz": {}}).fix.startswith("sections: project, record, run, ")
+    assert refused({"xyz": {}}).fix.startswith("sections: project, record, audit, run, ")
 
 
 def test_a_section_that_is_no_table_is_refused() -> None:

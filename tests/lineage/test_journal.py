@@ -43,6 +43,7 @@ def record(path):
             "workspace",
             "notifier",
             "environments",
+            "signer",
         )
     )
     ports = Ports(Places(clock=lambda: clock, ledger=lambda: SqliteLedger(path, clock), **absent))

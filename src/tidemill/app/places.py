@@ -12,10 +12,14 @@ from tidemill.app.project_folder import (
     actor_here,
     begin_project,
     find_project,
+    keys_folder,
     project_name,
     read_project_file,
     state_folder,
 )
+from tidemill.core.errors import MissingExtraError
+from tidemill.core.extras import installing
+from tidemill.core.place import scheme_of
 from tidemill.core.settings import resolve_settings
 from tidemill.dispatch.registry import Kinds
 from tidemill.lineage.record import Places, Ports, Record, Tell
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from tidemill.ports.notifier import Notifier
     from tidemill.ports.object_store import ObjectStore
     from tidemill.ports.online_store import OnlineStore
+    from tidemill.ports.signer import Signer
     from tidemill.ports.source import SourceOpener
     from tidemill.ports.stream import Stream
     from tidemill.ports.target import Target
@@ -99,6 +104,16 @@ def places_of(folder: Path, settings: Settings) -> Places:
     return Embedded(folder, settings).places()
 
 
+def _ledger_at(url: str, clock: Clock) -> Ledger:
+    try:
+        from tidemill.adapters.postgres.ledger import PostgresLedger  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the driver of PostgreSQL is not installed: {error}", fix=installing("psycopg")
+        ) from error
+    return PostgresLedger(url, clock)
+
+
 class Embedded:
     """The embedded places of one project, each imported when it is opened."""
 
@@ -112,7 +127,7 @@ class Embedded:
             clock=self.clock, ledger=self.ledger, objects=self.objects, sources=self.sources,
             stream=self.stream, online=self.online, executor=self.executor, target=self.target,
             workspace=self.workspace, notifier=self.notifier, environments=self.environments,
-            in_process=self.in_process,
+            signer=self.signer, in_process=self.in_process,
         )  # fmt: skip
 
     def clock(self) -> Clock:
@@ -123,11 +138,14 @@ class Embedded:
         return self._clock
 
     def ledger(self) -> Ledger:
-        """Open the record."""
+        """Open the record, in a file or where its URL says."""
+        place = self._settings.text("record.ledger")
+        if scheme_of(place):
+            return _ledger_at(place, self.clock())
         from tidemill.adapters.local.ledger import SqliteLedger  # noqa: PLC0415
 
         state_folder(self._folder)
-        return SqliteLedger(self._path("record.ledger"), self.clock())
+        return SqliteLedger(self._folder / place, self.clock())
 
     def objects(self) -> ObjectStore:
         """Open the objects."""
@@ -207,6 +225,12 @@ class Embedded:
         from tidemill.app.process_commands import RELEASED_ENTRY  # noqa: PLC0415
 
         return LocalEnvironments(state_folder(self._folder) / "cache", RELEASED_ENTRY)
+
+    def signer(self) -> Signer:
+        """Open the keys of whoever works here; they lie outside every record."""
+        from tidemill.adapters.local.signer import LocalSigner  # noqa: PLC0415
+
+        return LocalSigner(keys_folder(self._folder, self._settings.text("audit.keys")))
 
     def _path(self, setting: str) -> Path:
         return self._folder / self._settings.text(setting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import re
 import subprocess
 import tempfile
@@ -132,6 +133,22 @@ def state_folder(folder: Path) -> Path:
             fix="work on a copy in a folder that you may write, or set [record] in tidemill.toml",
         ) from None
     return state
+
+
+def keys_folder(folder: Path, given: str) -> Path:
+    """Return where private keys are kept: as given, else with the user's own settings.
+
+    Raises:
+        InvalidInputError: it is inside the project's record, which is copied and shared.
+    """
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    keys = (folder / Path(given).expanduser()) if given else home / "tidemill" / "keys"
+    if (folder / STATE).resolve() in (keys.resolve(), *keys.resolve().parents):
+        raise InvalidInputError(
+            f"audit.keys = {given!r} is in the record's folder: who has the record could sign",
+            fix="keep keys outside it, or leave audit.keys out: they are in ~/.config then",
+        )
+    return keys
 
 
 def actor_here(folder: Path, environment: Mapping[str, str]) -> Actor:

@@ -80,6 +80,9 @@ def _json(value: object) -> str:
 
 
 def _text(value: object) -> str:
+    """Return a value as people read it; one that says it `is_verbatim` as programs read it."""
+    if getattr(value, "is_verbatim", False):
+        return str(value)
     columns = shutil.get_terminal_size((WIDTH, 0)).columns
     with within_columns(columns):
         if isinstance(value, list | tuple):

@@ -146,8 +146,9 @@ class OperationCommand(click.Command):
         arguments, options = bind(self._operation, values)
         folder = ctx.params["own_folder"] or ctx.find_root().params["folder"]
         operation = self._operation
+        is_alone = any(values.get(name) for name in operation.alone)
         record, role_of = self._opener(
-            folder, self._answers.tell, needs_project=operation.needs_project,
+            folder, self._answers.tell, needs_project=operation.needs_project and not is_alone,
             begins=operation.begins,
         )  # fmt: skip
         try:

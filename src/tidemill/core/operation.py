@@ -33,6 +33,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that other code gives; people can, but help and pages do not tell of them."""
     needs_project: bool = True
     """False: it also works in a folder that is no project yet (`init`)."""
+    alone: tuple[str, ...] = ()
+    """Parameters that say all there is to know: where one is given no project is needed."""
     begins: bool = False
     """True: in a folder without a project it begins one; nothing else need be set up."""
 

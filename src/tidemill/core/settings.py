@@ -61,6 +61,11 @@ KNOWN: Mapping[str, Known] = {
     "record.objects": Known(
         default=".tidemill/objects", takes=Takes(form="place"), what="where bytes are kept"
     ),
+    "audit.keys": Known(
+        default="", takes=Takes(form="path", words=("",)),
+        what="folder of the private keys that sign checkpoints, outside the record; empty:"
+        " tidemill/keys in the user's own settings (~/.config)",
+    ),
     "run.workers": Known(
         default=2, takes=Takes(form="whole", unit="steps", least=1, most=1024),
         what="steps that run at the same time",

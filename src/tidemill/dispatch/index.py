@@ -28,6 +28,10 @@ OFFERS: tuple[Offer, ...] = tuple(
 alert list | practices.drift | list_alerts | cli python http | List the open alerts, newest first.
 alert resolve | practices.drift | resolve_alert | cli python http | Resolve an alert: say what came of it and close it.
 approve | practices.governance | approve | cli python http | Approve that a version gets an alias; counts for everybody's move but one's own.
+audit checkpoint | practices.governance | make_audit_checkpoint | cli python http | Sign how long the journal is and what it says; keep the text where the record is not.
+audit key | practices.governance | show_audit_key | cli python http | Show the public key that signs checkpoints, to be known by whoever will check them.
+audit prove | practices.governance | prove_audit | cli python http | Make a small proof of one fact, or of growth since a checkpoint, to be checked by anybody.
+audit rotate | practices.governance | rotate_audit_key | cli python http | Make a new key for checkpoints; it is journaled, and signed by the old one if that is here.
 audit verify | practices.governance | verify_audit | cli python http | Prove that nobody has rewritten the record and that its bytes are sound, or say what is not.
 card | practices.governance | card | cli python http | Write a model card from the record alone, as Markdown.
 check | practices.integration | check | cli python http | Ask every gate of code, data and models; what has not changed is not judged again.
@@ -107,6 +111,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "file": "tidemill.practices.pipelines.operations",
     "folder": "tidemill.practices.versioning.operations",
     "folder_contract": "tidemill.practices.validation.operations",
+    "key": "tidemill.practices.governance.operations",
     "labels": "tidemill.practices.versioning.operations",
     "lock": "tidemill.practices.delivery.operations",
     "machine": "tidemill.practices.pipelines.operations",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemill.ports.notifier import Notifier
     from tidemill.ports.object_store import ObjectStore
     from tidemill.ports.online_store import OnlineStore
+    from tidemill.ports.signer import Signer
     from tidemill.ports.source import SourceOpener
     from tidemill.ports.stream import Stream
     from tidemill.ports.target import Target
@@ -43,6 +44,7 @@ class Places:
     workspace: Callable[[], Workspace]
     notifier: Callable[[], Notifier]
     environments: Callable[[], Environments]
+    signer: Callable[[], Signer]
     in_process: Callable[[], Executor] | None = None
     """None: where steps run that somebody debugs is where they always run."""
 
@@ -117,6 +119,11 @@ class Ports:
     def environments(self) -> Environments:
         """Where released code runs."""
         return self._places.environments()
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Who signs for the record."""
+        return self._places.signer()
 
     def close(self) -> None:
         """Close every port that was opened and can be closed."""

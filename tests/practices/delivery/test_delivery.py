@@ -70,7 +70,7 @@ def make_record(root: Path, **file: object) -> Record:
         target=lambda: LocalTarget(folder, (sys.executable, str(SUPERVISOR), str(folder)), clock),
         workspace=lambda: Workspace(root),
         sources=absent, online=absent, executor=absent, notifier=absent,
-        environments=absent,
+        environments=absent, signer=absent,
     )  # fmt: skip
     return Record(
         ports=Ports(places), project="p", actor=Actor(name="ada"),

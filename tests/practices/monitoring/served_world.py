@@ -78,7 +78,7 @@ class World:
             target=lambda: LocalTarget(folder, ("false",), clock),
             workspace=lambda: LocalWorkspace(root, root),
             notifier=lambda: LogNotifier(self.notices),
-            online=absent, executor=absent, environments=absent,
+            online=absent, executor=absent, environments=absent, signer=absent,
         )  # fmt: skip
         self.record = Record(
             ports=Ports(places), project="p", actor=Actor(name="ada"),
