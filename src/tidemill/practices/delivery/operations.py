@@ -27,7 +27,8 @@ from tidemill.practices.delivery.deployment import (
 )
 from tidemill.practices.delivery.request_contract import request_contract
 from tidemill.practices.delivery.rollout import POLL_S, WITHIN, roll_out
-from tidemill.practices.delivery.scoring import ScoringSpec, predict_data
+from tidemill.practices.delivery.scored import ScoringSpec
+from tidemill.practices.delivery.scoring import predict_data
 from tidemill.practices.pipelines.release import Release
 from tidemill.practices.versioning.model import read_card
 from tidemill.practices.versioning.registry import model_folder

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.practices.features.partitions import aligned
 from tidemill.practices.versioning.tables import table_schema
 
 if TYPE_CHECKING:
@@ -17,24 +20,33 @@ if TYPE_CHECKING:
     from tidemill.core.signature import Signature
     from tidemill.practices.delivery.scoring_job import ScoredFile, ScoringJob
 
+PLACE = "_place"
+"""Column with the places of rows in their version, where other columns were joined onto them."""
 _SAMPLE_ROWS = 64
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Some rows: `first` is the place of the first, `frame` their columns."""
+    """Some rows: `first` is the place of the first, `frame` their columns.
+
+    `places` are the places of all, shape (rows,), where they do not follow one another.
+    """
 
     first: int
     frame: pl.DataFrame
     paths: tuple[str, ...] = ()
+    places: NDArray[np.int64] | None = None
 
 
 def batches(job: ScoringJob, signature: Signature) -> Iterator[Batch]:
     """Yield the rows of a job's table, or the files of its folder, some at a time."""
+    if job.joined:
+        yield from _joined_batches(job)
+        return
     if job.manifest is None:
         yield from _file_batches(job, signature)
         return
     schema = table_schema(job.manifest)
-    wanted = [name for name in schema if _is_wanted(name, signature)]
+    wanted = [name for name in schema if is_taken(name, signature)]
     first = 0
     for fragment, path in zip(job.manifest.fragments, job.fragments, strict=True):
         scan = pl.scan_parquet(path, glob=False).select(wanted).cast({n: schema[n] for n in wanted})
@@ -44,7 +56,20 @@ def batches(job: ScoringJob, signature: Signature) -> Iterator[Batch]:
         first += fragment.rows
 
 
-def _is_wanted(name: str, signature: Signature) -> bool:
+def _joined_batches(job: ScoringJob) -> Iterator[Batch]:
+    """Yield rows beside the features that were joined onto them."""
+    rows = pl.scan_parquet([*job.joined[0]], glob=False)
+    features = [pl.scan_ipc([*files], glob=False) for files in job.joined[1:]]
+    given = {name for part in features for name in part.collect_schema().names()}
+    own = [name for name in rows.collect_schema().names() if name not in given]
+    for frame in aligned([rows.select(own), *features], _batch_rows(job, rows)):
+        if frame.height:
+            places = frame[PLACE].cast(pl.Int64).to_numpy()
+            yield Batch(int(places[0]), frame.drop(PLACE), places=places)
+
+
+def is_taken(name: str, signature: Signature) -> bool:
+    """Whether a model takes a column of the rows, or is given it along."""
     fields = (*signature.inputs, *signature.context)
     return any(field.name == name or field.name.startswith(f"{name}.") for field in fields)
 

@@ -161,7 +161,9 @@ def given_rows(job: ScoringJob, signature: Signature, batch: Batch) -> GivenRows
     """
     frame = _with_time(signature, batch.frame)
     at_us = _at_us(signature, frame, job.moment_us)
-    places = np.arange(batch.first, batch.first + frame.height, dtype=np.int64)
+    places = batch.places
+    if places is None:
+        places = np.arange(batch.first, batch.first + frame.height, dtype=np.int64)
     wanted = np.ones(frame.height, dtype=np.bool_)
     if job.start_us is not None and job.end_us is not None:
         wanted = (at_us >= job.start_us) & (at_us < job.end_us)
@@ -235,22 +237,30 @@ def _with_time(signature: Signature, frame: pl.DataFrame) -> pl.DataFrame:
     name = signature.time
     if not name or name not in frame.columns:
         return frame
-    dtype = frame.schema[name]
     try:
-        if dtype == pl.String:
-            parsed = frame[name].str.to_datetime(time_unit="us", time_zone="UTC")
-        elif dtype == pl.Date:
-            parsed = frame[name].cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        elif isinstance(dtype, pl.Datetime):
-            parsed = frame[name].dt.cast_time_unit("us")
-        else:
-            parsed = frame[name].cast(pl.Int64)
+        return frame.with_columns(time_of(name, frame.schema[name]))
     except pl.exceptions.PolarsError as error:
-        raise InvalidInputError(
-            f"the time column {name!r} cannot be read: {error}",
-            fix="write times like 2013-04-01T06:30:00Z",
-        ) from None
-    return frame.with_columns(parsed.cast(pl.Int64).alias(name))
+        raise unreadable_time(name, error) from None
+
+
+def time_of(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a time column as microseconds UTC (whole numbers), whatever spells it."""
+    column = pl.col(name)
+    if dtype == pl.String:
+        column = column.str.to_datetime(time_unit="us", time_zone="UTC")
+    elif dtype == pl.Date:
+        column = column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    elif isinstance(dtype, pl.Datetime):
+        column = column.dt.cast_time_unit("us")
+    return column.cast(pl.Int64)
+
+
+def unreadable_time(name: str, error: Exception) -> InvalidInputError:
+    """Return the error that values of the time column are no times."""
+    return InvalidInputError(
+        f"the time column {name!r} cannot be read: {error}",
+        fix="write times like 2013-04-01T06:30:00Z",
+    )
 
 
 def _at_us(signature: Signature, frame: pl.DataFrame, moment_us: int) -> NDArray[np.int64]:

@@ -28,7 +28,11 @@ class ScoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScoringJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows to score with which model. Either `manifest` and `fragments`, or `files`."""
+    """Which rows to score with which model. Either `manifest` and `fragments`, or `files`.
+
+    Where views were joined onto the rows, `joined` are files of tables that stand side by side: the
+    rows first, then the features of each view.
+    """
 
     model_folder: str
     scoring: str
@@ -41,6 +45,7 @@ class ScoringJob(msgspec.Struct, frozen=True, kw_only=True):
     manifest: TableManifest | None = None
     fragments: tuple[str, ...] = ()
     files: tuple[ScoredFile, ...] = ()
+    joined: tuple[tuple[str, ...], ...] = ()
     start_us: int | None = None
     end_us: int | None = None
     rules: str = ""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from tidemill.core.digest import ArtifactId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class JoinedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +23,13 @@ class JoinedView(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     source_artifact: ArtifactId | None = None
 
-    def __str__(self) -> str:
-        return f"{self.name} of {self.source}" if self.source else self.name
 
-    __repr__ = __str__
+def joined_text(views: Sequence[JoinedView]) -> str:
+    """Return which views of which versions, those of one version together."""
+    of: dict[str, list[str]] = {}
+    for view in views:
+        of.setdefault(view.source, []).append(view.name)
+    return "; ".join(
+        f"{', '.join(names)} of {source}" if source else ", ".join(names)
+        for source, names in of.items()
+    )
