@@ -28,6 +28,7 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.ports.executor import SourcePiece
 from tidemill.practices.infrastructure.session import notebook_shell
 from tidemill.practices.pipelines.code_identity import normal_digest
+from tidemill.practices.pipelines.session_bound import with_bound_values
 from tidemill.practices.pipelines.session_refusals import (
     refuse_changed_class,
     refuse_closure,
@@ -99,6 +100,7 @@ class _Collected:
         refuse_hidden_reads(self._step, name, code, frozenset(self._session))
         if isinstance(defined, type):
             refuse_changed_class(self._step, defined, piece)
+        piece = with_bound_values(self._step, defined, piece, self._session, _is_constant)
         for used in _globals_of(piece, flags):
             if used in self._session:
                 self.add(used, self._session[used])
@@ -138,6 +140,12 @@ def _defined(value: object) -> type | FunctionType | None:
     function = inspect.unwrap(value)
     is_own = isinstance(function, FunctionType) and function.__module__ == MAIN
     return function if is_own else None
+
+
+def _is_constant(value: object) -> bool:
+    """Whether a value of the session is neither module, function nor class."""
+    is_found = isinstance(value, ModuleType | type) or _defined(value) is not None
+    return not (is_found or _importable(value))
 
 
 def _imports_of(name: str, module: ModuleType) -> Iterator[str]:

@@ -46,7 +46,7 @@ def refuse_hidden_reads(step: str, name: str, code: CodeType, known: frozenset[s
     Raises:
         InvalidInputError: names the step and what it calls.
     """
-    for used in _global_names(code):
+    for used in global_names(code):
         if used in _BY_TEXT and used not in known:
             where = f"step {step}" if step == name else f"step {step} needs {name}, which"
             raise InvalidInputError(
@@ -65,8 +65,8 @@ def refuse_changed_class(step: str, defined: type, piece: SourcePiece) -> None:
     (node,) = ast.parse(piece.text).body
     if type(defined) is not type or not isinstance(node, ast.ClassDef):
         return  # what a metaclass makes of its attributes is its own affair
-    bound = Counter(name for part in ast.walk(node) for name in _bound_by(part))
-    made = {name: part for part in node.body for name in _stated_by(part) if bound[name] == 1}
+    bound = Counter(name for part in ast.walk(node) for name in bound_by(part))
+    made = {name: part for part in node.body for name in stated_by(part) if bound[name] == 1}
     for attribute, value in vars(defined).items():
         is_added = not (bound[attribute] or attribute.startswith("_") or node.decorator_list)
         is_changed = attribute in made and _is_replaced(made[attribute], value, piece.line)
@@ -79,8 +79,8 @@ def refuse_changed_class(step: str, defined: type, piece: SourcePiece) -> None:
             )
 
 
-def _bound_by(part: ast.AST) -> Iterator[str]:
-    """Yield what a part of a class binds, in its methods too."""
+def bound_by(part: ast.AST) -> Iterator[str]:
+    """Yield the names that a part of a class binds; asked of every part, in its methods too."""
     if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield part.name
     elif isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
@@ -89,13 +89,13 @@ def _bound_by(part: ast.AST) -> Iterator[str]:
         yield (part.asname or part.name).partition(".")[0]
 
 
-def _stated_by(statement: ast.stmt) -> Iterator[str]:
+def stated_by(statement: ast.stmt) -> Iterator[str]:
     """Yield the one name that a plain statement binds."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        yield from _bound_by(statement.targets[0])
+        yield from bound_by(statement.targets[0])
     elif isinstance(statement, ast.AnnAssign):
-        yield from _bound_by(statement.target)
-    elif isinstance(statement, ast.FunctionDef):
+        yield from bound_by(statement.target)
+    elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
 
 
@@ -113,10 +113,11 @@ def _is_replaced(made: ast.AST, value: object, first_line: int) -> bool:
     return False
 
 
-def _global_names(code: CodeType) -> Iterator[str]:
+def global_names(code: CodeType) -> Iterator[str]:
+    """Yield the global names that code reads, and the code inside it."""
     for instruction in dis.get_instructions(code):
         if instruction.opname in _READS:
             yield str(instruction.argval)
     for one in code.co_consts:
         if isinstance(one, CodeType):
-            yield from _global_names(one)
+            yield from global_names(one)
