@@ -185,7 +185,7 @@ def _read(path: str) -> Proof:
     if proof.format != FORMAT or (proof.entry is None) == (not proof.since):
         raise InvalidInputError(
             f"{path} is a proof of another form ({proof.format[:40]})",
-            fix="check it with the version of tidemill that made it",
+            fix="check it with the release that made it",
         )
     return proof
 
