@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import polars as pl
@@ -90,15 +91,18 @@ def oracle(events, who, at) -> dict[str, object]:
         found = [e[column] for e in in_window(events, who, at, span * HOUR)]
         return [v for v in found if v is not None and not (isinstance(v, float) and math.isnan(v))]
 
-    ticks = [round(v * 2**20) for v in values("amount", 6)]
-    sum_ticks = [round(v * 2**20) for v in values("amount", 3)]
+    def exactly(span):
+        found = [Fraction(v) for v in values("amount", span)]
+        return sum(found), len(found)
+
+    (in_6, rows_6), (in_3, rows_3) = exactly(6), exactly(3)
     flags = values("flag", 6)
     units = values("units", 4)
     return {
         "seen": len(in_window(events, who, at, 4 * HOUR)),
         "units_sum": sum(units) if units else None,
-        "amount_mean": sum(ticks) / len(ticks) / 2**20 if ticks else None,
-        "amount_sum": sum(sum_ticks) / 2**20 if sum_ticks else None,
+        "amount_mean": float(in_6 / rows_6) if rows_6 else None,
+        "amount_sum": float(in_3) if rows_3 else None,
         "flag_share": sum(flags) / len(flags) if flags else None,
     }
 
@@ -111,6 +115,8 @@ def test_every_window_equals_a_brute_force_oracle(rows, asked) -> None:
     listed = events.to_dicts()
     for answer, query in zip(got.to_dicts(), queries.to_dicts(), strict=True):
         expected = oracle(listed, query["who"], query["at"])
+        mean, wanted = answer["amount_mean"], expected.pop("amount_mean")
+        assert mean == wanted or abs(mean - wanted) <= math.ulp(wanted)
         assert {name: answer[name] for name in expected} == expected
 
 
@@ -181,3 +187,20 @@ def test_an_asked_row_without_a_time_is_refused() -> None:
     asked = pl.DataFrame({"who": ["a"], "at": pl.Series([None], dtype=pl.Datetime("us", "UTC"))})
     with pytest.raises(InvalidInputError, match="empty in 1 rows"):
         view_values(activity, frame([]).lazy(), asked, "at")
+
+
+@pytest.mark.parametrize("step", [1.5e-9, 0.000123, 1e-300, 5e-324, 1e15])
+def test_a_column_of_any_size_is_summed_exactly(step) -> None:
+    values = [step * place for place in range(1, 11)]
+    events = frame([("a", 0, 0, value, None, None) for value in values])
+    got = view_values(activity, events.lazy(), asking([("a", 1)]), "at").row(0, named=True)
+    exact = sum(map(Fraction, values))
+    assert got["amount_sum"] == float(exact)
+    assert got["amount_mean"] == float(exact / 10)
+
+
+@pytest.mark.parametrize("values", [[math.inf], [1.7e308, 1.7e308]])
+def test_a_sum_that_no_double_can_be_names_the_column(values) -> None:
+    events = frame([("a", 0, 0, value, None, None) for value in values])
+    with pytest.raises(InvalidInputError, match="'amount'"):
+        view_values(activity, events.lazy(), asking([("a", 1)]), "at")

@@ -13,6 +13,7 @@ import polars as pl
 
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.times import parse_time, probable_unit
+from tidemill.kernels.float_sums import ONES, digits, exact_sums
 from tidemill.kernels.timeline import Timeline
 from tidemill.kernels.windows import Ticks
 
@@ -21,18 +22,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tidemill.kernels.windows import Window
     from tidemill.practices.features.declare import Feature, FeatureView, ViewSpec
 
 ROW = "_row"
 """Column that numbers the source's rows from 0, as a view function gets them."""
 
-TICKS_PER_ONE = 2**20
-"""Float columns are summed in steps of about a millionth, so that no order changes a sum."""
-
 ALWAYS_US = -(2**60)
 """Event time of rows that always held."""
-
-_LARGEST = 2.0**42
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -179,17 +176,7 @@ def _feature(
     if feature.kind == "count":
         return pl.Series(name, window.counts(*query), dtype=pl.Int64)
     column = history.columns[feature.column]
-    ticks, valid, scale = _ticks(column)
-    sums = window.sums(*query, [Ticks(values=ticks, is_valid=valid)])
-    total, counted = sums.sums[0], sums.non_null[0]
-    found = counted > 0
-    if feature.kind == "total":
-        if column.dtype != "float":
-            return _series(name, total, found, "int")
-        scaled = (total / scale).astype(np.float64)
-        return _series(name, scaled, found, "float")
-    mean: NDArray[np.float64] = total / np.maximum(counted, 1) / scale
-    return _series(name, mean, found, "float")
+    return _summed(name, feature, column, window, query)
 
 
 def _series(
@@ -199,17 +186,52 @@ def _series(
     return series.cast(pl.Boolean) if dtype == "bool" else series
 
 
-def _ticks(column: Column) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
-    if column.dtype != "float":
-        return column.values.astype(np.int64), column.is_valid, 1
-    finite = column.is_valid & np.isfinite(column.values)
-    values = np.where(finite, column.values, 0.0)
-    if np.abs(values).max(initial=0.0) > _LARGEST:
+def _summed(
+    name: str,
+    feature: Feature,
+    column: Column,
+    window: Window,
+    query: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> pl.Series:
+    """Return exact sums, or means of them, of one column; each is rounded once at the end."""
+    is_float, valid = column.dtype == "float", column.is_valid
+    if is_float:
+        valid = valid & ~np.isnan(column.values)
+        by_place = digits(_finite(feature.column, column, valid))
+    else:
+        by_place = {ONES: column.values.astype(np.int64)}
+    ticks = [Ticks(values=values, is_valid=valid) for values in by_place.values()]
+    try:
+        sums = window.sums(*query, ticks)
+    except InvalidInputError as error:
         raise InvalidInputError(
-            f"a value of {np.abs(values).max():g} is too large to be summed exactly",
-            fix=f"scale the column below {_LARGEST:g}, or use a whole-number column",
+            f"column {feature.column!r}, feature {name}: {error.what}",
+            fix="make it a float in the view's function: its sums reach further",
+        ) from None
+    counted = sums.non_null[0]
+    if feature.kind == "total" and not is_float:
+        return _series(name, sums.sums[0], counted > 0, "int")
+    exact = exact_sums(dict(zip(by_place, sums.sums, strict=True)))
+    if feature.kind != "total":
+        return _series(name, exact.means(np.maximum(counted, 1)), counted > 0, "float")
+    totals = exact.totals()
+    if np.isinf(totals).any():
+        raise InvalidInputError(
+            f"a sum of column {feature.column!r}, feature {name}, is larger than any double",
+            fix="scale the column in the view's function",
         )
-    return np.rint(values * TICKS_PER_ONE).astype(np.int64), finite, TICKS_PER_ONE
+    return _series(name, totals, counted > 0, "float")
+
+
+def _finite(name: str, column: Column, valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a float column with 0 where nothing is; raises where a value is infinite."""
+    values: NDArray[np.float64] = np.where(valid, column.values, 0.0)
+    if np.isinf(values).any():
+        raise InvalidInputError(
+            f"column {name!r} has an infinite value, which cannot be summed",
+            fix="make it null in the view's function",
+        )
+    return values
 
 
 def _times(spec: ViewSpec, events: pl.DataFrame, name: str) -> NDArray[np.int64]:
