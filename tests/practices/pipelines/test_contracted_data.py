@@ -1,10 +1,12 @@
-"""A pipeline takes data that came through its contract, or that passed it since they were added."""
+"""A pipeline takes data that keep the contract as it is declared now, and no others."""
 
 import sqlite3
 
 import pytest
 
 from tidemill.core.errors import CheckFailedError
+from tidemill.core.query import Query, Where
+from tidemill.core.run import Run
 from tidemill.core.times import parse_time
 from tidemill.practices.validation.operations import add_data, check_data
 
@@ -76,20 +78,49 @@ def written(mill, monkeypatch):
     return mill
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "version", "contract"), [("flow", "t@1", "T"), ("pictures", "pics@1", "Pictures")]
-)
-def test_what_was_added_before_its_contract_is_taken_once_it_was_checked(
-    written, tidemill, pipeline, version, contract
+def checks(mill) -> list[str]:
+    """What was checked by itself, not while it was added."""
+    where = (Where("kind", "=", "validation"),)
+    return [run.name for run in mill.record.ports.ledger.find(Query(Run, where=where, limit=100))]
+
+
+@pytest.mark.parametrize(("pipeline", "name"), [("flow", "t"), ("pictures", "pics")])
+def test_what_was_added_before_its_contract_is_checked_once_when_a_pipeline_asks(
+    written, pipeline, name
 ) -> None:
-    refused = tidemill("run", pipeline)
-    fix = f"tidemill data check data:{version} --contract {contract}"
+    assert states(written.run(pipeline)) == ["done"]
+    assert checks(written) == [name]
+    assert states(written.run(pipeline)) == ["reused"]
+    assert checks(written) == [name]
+
+
+def test_what_was_added_through_an_older_contract_is_held_to_the_one_of_now(
+    written, tidemill
+) -> None:
+    assert tidemill("data", "add", "t", "t.csv", "--contract", "T").returncode == 0
+    (written.folder / "more.csv").write_text("n\n7\n")
+    more = ("data", "add", "t", "more.csv", "--append", "--contract", "T")
+    assert tidemill(*more).returncode == 0
+    declare(written, most=1)
+    refused = tidemill("run", "flow")
     assert refused.returncode == 3
-    assert f"data:{version} was not checked against the contract {contract}" in refused.stderr
-    assert fix in refused.stderr
-    assert tidemill(*fix.split()[1:]).returncode == 0
-    done = tidemill("run", pipeline)
-    assert done.returncode == 0, done.stderr
+    assert "data:t@2 was checked against the contract T: fail (n.between: rows 2, 3)" in (
+        refused.stderr
+    )
+    assert "tidemill data check data:t@2 --contract T" in refused.stderr
+    (written.folder / "more.csv").write_text("n\n0\n")
+    assert tidemill(*more).returncode == 0
+    assert "data:t@3 was checked against the contract T: fail" in tidemill("run", "flow").stderr
+
+
+def test_rows_that_came_through_the_contract_of_now_are_not_checked_again(mill, tidemill) -> None:
+    declare(mill)
+    mill.write(FLOW)
+    for rows in ("1\n2\n", "3\n"):
+        (mill.folder / "t.csv").write_text(f"n\n{rows}")
+        add_data(mill.record, "t", str(mill.folder / "t.csv"), append=True, contract="T")
+    assert states(mill.run()) == ["done"]
+    assert checks(mill) == []
 
 
 @pytest.mark.parametrize(("pipeline", "name", "source", "contract"), [
@@ -123,27 +154,23 @@ def test_a_version_that_broke_the_contract_is_not_taken(written, tidemill) -> No
 
 def test_a_verdict_on_another_contract_or_another_version_does_not_count(written, tidemill) -> None:
     assert check_data(written.record, "data:t@1", contract="T").has_passed
-    declare(written, most=8)
+    declare(written, most=1)
     changed = tidemill("run", "flow")
-    assert "was not checked against the contract T" in changed.stderr
+    assert "data:t@1 was checked against the contract T: fail" in changed.stderr
     declare(written, most=9)
     assert tidemill("run", "flow").returncode == 0
-    (written.folder / "t.csv").write_text("n\n3\n")
+    (written.folder / "t.csv").write_text("n\n30\n")
     assert tidemill("data", "add", "t", "t.csv").returncode == 0
     other = tidemill("run", "flow")
-    assert "data:t@2 was not checked against the contract T" in other.stderr
+    assert "data:t@2 was checked against the contract T: fail" in other.stderr
 
 
 def test_freshness_is_asked_at_the_time_of_the_run(written) -> None:
     first, second = parse_time("2013-01-02"), parse_time("2013-01-03T12:00")
-    check_data(written.record, "data:f@1", contract="Fresh", at=first)
     assert states(written.run("fresh", at=first)) == ["done"]
-    with pytest.raises(CheckFailedError, match="not checked") as caught:
+    with pytest.raises(CheckFailedError, match="Fresh: fail") as caught:
         written.run("fresh", at=second)
     assert "--contract Fresh --at 2013-01-03T12:00:00+00:00" in caught.value.fix
-    check_data(written.record, "data:f@1", contract="Fresh", at=second)
-    with pytest.raises(CheckFailedError, match="Fresh: fail"):
-        written.run("fresh", at=second)
 
 
 def test_a_verdict_that_the_journal_does_not_attest_does_not_count(written, tidemill) -> None:
@@ -162,7 +189,7 @@ def test_a_verdict_that_the_journal_does_not_attest_does_not_count(written, tide
     connection.close()
     refused = tidemill("run", "flow")
     assert "the record was changed" in refused.stderr
-    assert "was not checked against the contract T" in refused.stderr
+    assert "data:t@1 was checked against the contract T: fail" in refused.stderr
 
 
 INFERRED = """
@@ -179,19 +206,22 @@ INFERRED = """
 """
 
 
-@pytest.mark.parametrize("way", [("check", "data:t@1"), ("add", "t", "t.csv")])
-def test_a_contract_that_was_inferred_from_data_is_a_contract_of_these_data(
-    mill, tidemill, way
-) -> None:
+def test_a_contract_that_was_inferred_from_data_is_a_contract_of_these_data(mill, tidemill) -> None:
     (mill.folder / "t.csv").write_text("n\n1\n2\n")
     assert tidemill("data", "add", "t", "t.csv").returncode == 0
     assert tidemill("contract", "infer", "data:t", "--out", "contracts.py").returncode == 0
     mill.write(INFERRED)
-    assert tidemill("run", "flow").returncode == 3
-    told = tidemill("data", *way, "--contract", "T")
+    told = tidemill("data", "check", "data:t@1", "--contract", "T")
     assert told.returncode == 0, told.stderr
     done = tidemill("run", "flow")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_contract_of_a_folder_says_nothing_of_a_table(written, tidemill) -> None:
+    written.write(FLOW.replace("contract=T", "contract=Pictures"))
+    refused = tidemill("run", "flow")
+    assert refused.returncode == 5
+    assert "data:t@1 is no folder of files, of which the contract Pictures speaks" in refused.stderr
 
 
 def test_of_external_data_no_contract_is_asked(mill) -> None:

@@ -20,7 +20,8 @@ from tidemill.practices.infrastructure.project import declared, project_root
 from tidemill.practices.pipelines.capture import Captured, capture, project_files
 from tidemill.practices.pipelines.declare import Pipeline
 from tidemill.practices.pipelines.release import Release, pipeline_name
-from tidemill.practices.validation.declared_contracts import contract_artifact, declared_specs
+from tidemill.practices.validation.contract_versions import contract_artifact
+from tidemill.practices.validation.declared_contracts import declared_specs
 
 if TYPE_CHECKING:
     from tidemill.lineage.record import Record

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tidemill.core.digest import ArtifactId, digest_of_value
 from tidemill.core.errors import CheckFailedError, InvalidInputError
 from tidemill.core.pointer import parse_pointer
 from tidemill.core.times import parse_time
-from tidemill.lineage.artifacts import find_artifact, find_artifacts
-from tidemill.lineage.judged import judged, kept_verdict
-from tidemill.lineage.refs import ref_name, resolve, versions
-from tidemill.lineage.writing import find_ref
+from tidemill.lineage.artifacts import find_artifact
+from tidemill.lineage.refs import resolve
 from tidemill.practices.infrastructure.project import project_root
 from tidemill.practices.pipelines.codecs import value_of
 from tidemill.practices.pipelines.plan import required_plan
@@ -22,7 +21,9 @@ from tidemill.practices.versioning.file_versions import read_external, shape_of
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from tidemill.core.check import Verdict
     from tidemill.core.ref import Version
+    from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.practices.pipelines.plan import Plan
 
@@ -38,12 +39,12 @@ def data(
     Args:
         pointer: such as `flights`, `flights@3`, `flights@reference`.
         as_of: effective time: the version that was newest then; default: the run's own.
-        contract: a contract that the version must have been checked against: when it was added,
-            or since (`tidemill data check`), and passed.
+        contract: what the version must keep, as it is declared now: it was added through it, or
+            it is checked when the pipeline is planned, once for equal data.
 
     Raises:
         NotFoundError: there is no such version.
-        CheckFailedError: the version was neither added through this contract nor passed it since.
+        CheckFailedError: the version breaks the contract as it is declared now.
         ConflictError: external data are not what was recorded any more; names what changed.
         UsageError: called outside a pipeline function, inside a step say.
     """
@@ -73,45 +74,41 @@ def data(
     return plan.known(value, str(version), version.run)
 
 
-def _require_contract(plan: Plan, version: Version, contract: type, shape: str) -> None:
-    """Accept a version that came through the contract, or that a check of it let pass since."""
-    record, spec = plan.record, getattr(contract, "contract_spec", None)
-    name = contract.__name__
+def _require_contract(plan: Plan, version: Version, contract: Any, shape: str) -> None:  # noqa: ANN401 - a class of validation, which lies above
+    """Accept a version that came through the contract as it is now, else judge it here and now."""
+    record, name = plan.record, contract.__name__
     if shape == "external":
         raise CheckFailedError(
             f"{version} is external and no contract speaks of it, {name} neither",
             fix="leave out contract=: external data are compared with the record by themselves",
         )
-    if _came_through(record, version, contract):
+    if not hasattr(contract, "contract_verdict"):
+        raise InvalidInputError(f"{name} is no contract", fix=f"class {name}(tm.Contract): ...")
+    if _came_through(record, version.run, ArtifactId(digest_of_value(contract.contract_spec))):
         return
-    when = plan.at if getattr(spec, "fresh_within", "") else None
-    found = judged(record, version.artifact, spec, when) if spec is not None else None
-    verdict = kept_verdict(record, found) if found is not None else None
-    if verdict is not None and verdict.has_passed:
+    verdict: Verdict = contract.contract_verdict(record, version, plan.at)
+    if verdict.has_passed:
         return
-    check = f"tidemill data check {version} --contract {name}"
-    if verdict is not None:
-        raise CheckFailedError(
-            f"{version} was checked against the contract {name}: {verdict.state}",
-            fix=f"see what is broken: {check}; correct the data or the contract",
-        )
-    told = f"{check} --at {when.isoformat()}, and run with this --at" if when else check
-    raise CheckFailedError(f"{version} was not checked against the contract {name}", fix=told)
+    broken = next(found for found in verdict.findings if found.state not in {"pass", "warn"})
+    is_timed = getattr(contract.contract_spec, "fresh_within", "")
+    when = f" --at {plan.at.isoformat()}" if is_timed else ""
+    raise CheckFailedError(
+        f"{version} was checked against the contract {name}: {verdict.state}"
+        f" ({broken.rule}: {broken.what})",
+        fix=f"see what is broken: tidemill data check {version} --contract {name}{when};"
+        " correct the data or the contract",
+    )
 
 
-def _came_through(record: Record, version: Version, contract: type) -> bool:
-    """Whether a version was added through a contract, as it was declared then."""
-    spec = getattr(contract, "contract_spec", None)
-    name = str(getattr(spec, "data", "") or getattr(contract, "data", "") or version.ref.name)
-    used = record.ports.ledger.edges([version.run], "up", 1)
-    ids = [edge.artifact for edge in used if edge.role == "used"]
-    kinds = find_artifacts(record, ids)
-    given = {
-        identity
-        for identity, artifact in kinds.items()
-        if artifact.kind in {"contract", "folder_contract"}
-    }
-    ref = ref_name(record, "contract", name)
-    if find_ref(record, ref) is not None:
-        given &= {one.artifact for one in versions(record, ref)}
-    return bool(given)
+def _came_through(record: Record, run: RunId, contract: ArtifactId) -> bool:
+    """Whether a run added rows, and those before added what it adds to, through one contract.
+
+    O(appends).
+    """
+    maker: RunId | None = run
+    while maker is not None:
+        used = [edge for edge in record.ports.ledger.edges([maker], "up", 1) if edge.role == "used"]
+        if not any(edge.artifact == contract for edge in used):
+            return False
+        maker = next((edge.source for edge in used if edge.name == "base"), None)
+    return True

@@ -15,8 +15,9 @@ from tidemill.ports.source import UnreadRowsError
 from tidemill.practices.validation.adding_files import folder_added, folder_to_add
 from tidemill.practices.validation.addition import Addition, DataAdded, there_already
 from tidemill.practices.validation.checking import checked
-from tidemill.practices.validation.declared_contracts import find_contract, put_contract
-from tidemill.practices.validation.folder_contract import put_verdict
+from tidemill.practices.validation.contract_versions import put_contract
+from tidemill.practices.validation.declared_contracts import find_contract
+from tidemill.practices.validation.keeping import put_verdict
 from tidemill.practices.validation.spec import ContractSpec, polars_schema
 from tidemill.practices.versioning.data import Ingested, ingest
 from tidemill.practices.versioning.file_versions import newest_shape

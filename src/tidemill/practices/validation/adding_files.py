@@ -22,8 +22,8 @@ from tidemill.practices.validation.folder_contract import (
     Contracted,
     find_folder_contract,
     put_folder_contract,
-    put_verdict,
 )
+from tidemill.practices.validation.keeping import put_verdict
 from tidemill.practices.versioning.file_versions import (
     FilesAdded,
     FilesWish,

@@ -21,11 +21,16 @@ from tidemill.core.errors import InvalidInputError
 from tidemill.core.times import parse_span
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.validation.spec import ColumnSpec, ContractSpec, RuleSpec, contract_rules
+from tidemill.practices.validation.table_checking import table_checked
+from tidemill.practices.versioning.data import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidemill.core.check import Verdict
+    from tidemill.core.ref import Version
     from tidemill.kernels.row_expression import ColumnType
+    from tidemill.lineage.record import Record
 
 _TYPES: Mapping[object, ColumnType] = {
     str: "str", int: "int", float: "float", bool: "bool", datetime: "datetime", date: "date",
@@ -120,6 +125,15 @@ class Contract:
         super().__init_subclass__(**options)
         cls.data = cls.__dict__.get("data") or snake_case(cls.__name__)
         cls.contract_spec = _spec(cls)
+
+    @classmethod
+    def contract_verdict(cls, record: Record, version: Version, at: datetime | None) -> Verdict:
+        """Return what the contract says of a table, judged now where that is not known yet.
+
+        Raises:
+            InvalidInputError: the version is no table.
+        """
+        return table_checked(record, data_of(record, version), cls.contract_spec, at)
 
 
 def spec_of(contract: type[Contract]) -> ContractSpec:

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.check import Finding, Verdict
 from tidemill.core.errors import ConflictError, NotFoundError, UnavailableError
-from tidemill.lineage.artifacts import tree_entries
-from tidemill.lineage.judged import judged, kept_verdict
 from tidemill.practices.infrastructure.project import project_root
-from tidemill.practices.validation.folder_contract import (
-    find_folder_contract,
-    folder_verdict,
-    put_folder_contract,
-)
+from tidemill.practices.validation.folder_contract import find_folder_contract, folder_checked
 from tidemill.practices.validation.keeping import keep
 from tidemill.practices.versioning.external import verified
 from tidemill.practices.versioning.file_versions import read_external, shape_of
@@ -43,14 +37,7 @@ def files_checked(
             f"the project declares no folder contract for {version}",
             fix="write a class of tm.FolderContract that says data, suffixes, files or size_bytes",
         )
-    declared = put_folder_contract(record, spec, at)
-    before = judged(record, artifact.id, spec)
-    known = kept_verdict(record, before)
-    if known is not None:
-        return known
-    subjects = (artifact.id, declared.artifact)
-    verdict = folder_verdict(spec, tree_entries(record, artifact), subjects, record.moment(at))
-    return keep(record, version, verdict, at, (declared, before))
+    return folder_checked(record, version, artifact, spec, at)
 
 
 def _external_verdict(

@@ -18,12 +18,14 @@ from tidemill.core.check import Finding, Verdict, worst
 from tidemill.core.errors import CheckFailedError, InvalidInputError, NotFoundError
 from tidemill.core.ref import Version
 from tidemill.core.text import counted
-from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.artifacts import find_artifact, put_value, tree_entries
+from tidemill.lineage.judged import judged, kept_verdict
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import newest_version, opened
 from tidemill.practices.infrastructure.project import declared
+from tidemill.practices.validation.keeping import keep, put_verdict
 from tidemill.practices.versioning.folders import suffix_of
 
 if TYPE_CHECKING:
@@ -94,6 +96,12 @@ class FolderContract:
             size_bytes=cls.size_bytes, folders=tuple(cls.folders),
         )  # fmt: skip
 
+    @classmethod
+    def contract_verdict(cls, record: Record, version: Version, at: datetime | None) -> Verdict:
+        """Return what the contract says of a version. Raises as `folder_checked`."""
+        artifact = find_artifact(record, version.artifact)
+        return folder_checked(record, version, artifact, cls.contract_spec, at)
+
 
 class Contracted:
     """Judges a folder that is added against its contract; `verdict` is there afterwards."""
@@ -159,10 +167,27 @@ def put_folder_contract(record: Record, spec: FolderSpec, at: datetime | None) -
     return pending.version
 
 
-def put_verdict(record: Record, verdict: Verdict) -> Artifact:
-    """Store a verdict; its summary says check, state, and whom it speaks of."""
-    summary = {"check": verdict.check, "state": verdict.state, "subject": verdict.subjects[0]}
-    return put_value(record, VERDICT, verdict, summary=summary)
+def folder_checked(
+    record: Record, version: Version, artifact: Artifact, spec: FolderSpec, at: datetime | None
+) -> Verdict:
+    """Return the verdict on a folder: the one that is kept, else its files are judged now.
+
+    Raises:
+        InvalidInputError: it is no folder.
+    """
+    if not artifact.id.startswith("tree1:"):
+        raise InvalidInputError(
+            f"{version} is no folder of files, of which the contract {spec.name} speaks",
+            fix="declare a tm.Contract for a table",
+        )
+    declared = put_folder_contract(record, spec, at)
+    before = judged(record, artifact.id, spec)
+    known = kept_verdict(record, before)
+    if known is not None:
+        return known
+    subjects = (artifact.id, declared.artifact)
+    verdict = folder_verdict(spec, tree_entries(record, artifact), subjects, record.moment(at))
+    return keep(record, version, verdict, at, (declared, before))
 
 
 def folder_verdict(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError
+from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.attested import kept
 from tidemill.lineage.judged import kept_verdict
 from tidemill.lineage.policies import VERDICT
 from tidemill.lineage.writing import opened
-from tidemill.practices.validation.folder_contract import put_verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidemill.core.artifact import Artifact
     from tidemill.core.check import Verdict
     from tidemill.core.ref import Version
     from tidemill.lineage.attested import Kept
@@ -47,3 +48,9 @@ def keep(
             raise
         return known
     return verdict
+
+
+def put_verdict(record: Record, verdict: Verdict) -> Artifact:
+    """Store a verdict; its summary says check, state, and whom it speaks of."""
+    summary = {"check": verdict.check, "state": verdict.state, "subject": verdict.subjects[0]}
+    return put_value(record, VERDICT, verdict, summary=summary)

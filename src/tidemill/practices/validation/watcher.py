@@ -18,6 +18,7 @@ from tidemill.practices.validation.findings import (
     table_findings,
 )
 from tidemill.practices.validation.judge import FILE, Judge, check_columns, with_types
+from tidemill.practices.validation.keeping import put_verdict
 from tidemill.practices.validation.profile import Profiler
 from tidemill.practices.versioning.tables import TableWriter
 
@@ -123,7 +124,7 @@ class ContractWatcher:
             check="contract", subjects=(stored.artifact.id, *contract), state=worst(findings),
             findings=findings, at=self._at,
         )  # fmt: skip
-        self.verdict_artifact = verdict_artifact(self._record, self.verdict)
+        self.verdict_artifact = put_verdict(self._record, self.verdict)
 
     def _findings(self, version_rows: int) -> Iterator[Finding]:
         yield from row_findings(self.judge, broken="warn")
@@ -134,16 +135,6 @@ class ContractWatcher:
     def _only_keys(self, columns: list[str]) -> ContractSpec:
         kept = tuple(column for column in self._spec.columns if column.name in columns)
         return msgspec.structs.replace(self._spec, columns=kept, takes_more_columns=True)
-
-
-def verdict_artifact(record: Record, verdict: Verdict) -> Artifact:
-    """Store a verdict; its summary says check, state, and whom it speaks of."""
-    return put_value(
-        record, VERDICT, verdict,
-        summary={
-            "check": verdict.check, "state": verdict.state, "subject": verdict.subjects[0],
-        },
-    )  # fmt: skip
 
 
 def failed_text(verdict: Verdict) -> str:

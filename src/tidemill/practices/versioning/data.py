@@ -119,7 +119,11 @@ def open_data(record: Record, pointer: str, at: datetime | None = None) -> DataV
     Raises:
         NotFoundError: no such data, or none as early as `at`.
     """
-    version = version_at(record, pointer, at)
+    return data_of(record, version_at(record, pointer, at))
+
+
+def data_of(record: Record, version: Version) -> DataVersion:
+    """Return a version with the place of its rows. Raises as `manifest_of`."""
     artifact = find_artifact(record, version.artifact)
     return DataVersion(
         version=version, artifact=artifact, manifest_digest=manifest_of(artifact),
