@@ -1,17 +1,13 @@
 """skops archives of scikit-learn estimators and whole pipelines: no pickle, canonical bytes.
 
-skops writes memory addresses and the clock; here they become places in order of appearance and a
-fixed time, so that equal models have equal bytes in every process. `types.json` beside the archive
+Equal models have equal bytes in every process (`skops_canonical`). `types.json` beside the archive
 lists every type in it that skops does not load unasked. Those outside `skops_types` run code of
 their own; where they are the project's, their source is kept with the model.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import sys
-import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +24,7 @@ from tidemill.practices.versioning.formats.reading import (
     require_float32,
     threads,
 )
+from tidemill.practices.versioning.formats.skops_canonical import canonical_archive
 from tidemill.practices.versioning.formats.skops_types import KNOWN_TYPES
 
 if TYPE_CHECKING:
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from tidemill.practices.versioning.inputs import Inputs
 
 _FILE, _TYPES, _CODE = "model.skops", "types.json", "code"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class SkopsArchive:
@@ -155,54 +151,6 @@ def _reads_text(model: Any) -> bool:  # noqa: ANN401 - an estimator
         if not parts:
             return hasattr(first, "build_analyzer")
         first = parts[0][1]
-
-
-def canonical_archive(content: bytes) -> bytes:
-    """Return a skops archive without addresses and times: the same for equal objects."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        schema = json.loads(archive.read("schema.json"))
-        members: dict[str, str] = {}
-        _renumber(schema, {}, members)
-        parts = {new: _without_gaps(archive.read(old)) for old, new in members.items()}
-    parts["schema.json"] = json.dumps(schema, indent=1).encode()
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in parts.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-    return written.getvalue()
-
-
-def _renumber(node: Any, ids: dict[int, int], members: dict[str, str]) -> None:  # noqa: ANN401 - JSON
-    """Give ids and members their place in order of appearance."""
-    if isinstance(node, list):
-        for item in node:
-            _renumber(item, ids, members)
-    elif isinstance(node, dict):
-        if isinstance(identity := node.get("__id__"), int):
-            if node.get("__loader__") == "JsonNode":  # whether plain values are shared is chance
-                identity = -len(ids)
-            node["__id__"] = ids.setdefault(identity, len(ids) + 1)
-        if isinstance(name := node.get("file"), str) and "__loader__" in node:
-            suffix = name.rpartition(".")[2]
-            node["file"] = members.setdefault(name, f"{len(members) + 1}.{suffix}")
-        for value in node.values():
-            _renumber(value, ids, members)
-
-
-def _without_gaps(data: bytes) -> bytes:
-    """Return an array's file with zeros between the fields of its records.
-
-    What lies there is whatever the memory held: nodes of trees have such gaps.
-    """
-    if not data.startswith(b"\x93NUMPY"):
-        return data
-    array = np.load(io.BytesIO(data), allow_pickle=False)
-    if array.dtype.names is None or array.ndim != 1:
-        return data
-    clean = np.zeros(array.shape, array.dtype)  # zeros_like leaves the gaps as they are
-    for name in array.dtype.names:
-        clean[name] = array[name]
-    return data[: len(data) - clean.nbytes] + clean.view(np.uint8).tobytes()
 
 
 def _code_of(types: set[str]) -> CapturedCode:
