@@ -33,7 +33,7 @@ PATIENCE_S = 30.0
 MOST = 8
 """Connections of one process; further threads wait for one."""
 OLDEST_SERVER = 130000
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 1.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -88,13 +88,13 @@ class Connections:
         self._turns = threading.BoundedSemaphore(MOST)
         self._has_answered = self._is_closed = False
 
-    def patiently(self, act: Callable[[Connection], T], *, patience_s: float = PATIENCE_S) -> T:
+    def patiently(self, act: Callable[[Connection], T], *, patience_s: float | None = None) -> T:
         """Return what `act` does on a connection; it is repeated, so it must not do things twice.
 
         Raises:
             UnavailableError: the server did not come back in time, or refuses.
         """
-        until = self._clock.monotonic_s() + patience_s
+        until = self._clock.monotonic_s() + (PATIENCE_S if patience_s is None else patience_s)
         wait_s = _FIRST_WAIT_S
         while True:
             try:

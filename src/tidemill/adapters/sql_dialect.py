@@ -98,7 +98,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def many(self, values: Iterable[Any]) -> object:
         """Return many values as `among` binds them."""
-        return list(values) if self.is_array else msgspec.json.encode(list(values)).decode()
+        if self.is_array:
+            return list(values)
+        return msgspec.json.encode([_INFINITE.get(value, value) for value in values]).decode()
 
     def given_item(self, value: object) -> object:
         """Return an item as `item_value` binds it."""
@@ -119,6 +121,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     def real(self, value: float) -> float | str:
         """Return a float as it is bound."""
         return self.nan if math.isnan(value) else value
+
+
+_INFINITE = {math.inf: msgspec.Raw(b"9e999"), -math.inf: msgspec.Raw(b"-9e999")}
+"""JSON has no infinity, but numbers that are read as one."""
 
 
 def first_line(error: Exception) -> str:

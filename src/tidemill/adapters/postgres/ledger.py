@@ -69,7 +69,7 @@ POSTGRES = Dialect(
     among="{} = ANY(?)",
     item="item({}::jsonb -> ?::text)",
     item_path="{}",
-    item_text="({}::jsonb ->> ?::text)",
+    item_text="item_text({}::jsonb -> ?::text)",
     item_value="item(?::jsonb)",
     item_among="{} = ANY(SELECT item(given) FROM jsonb_array_elements(?::jsonb) AS given)",
     item_least="ROW(0, 0, '')::item_key",
@@ -89,6 +89,11 @@ POSTGRES = Dialect(
             WHEN 'number' THEN ROW(1, given::numeric, '')::item_key
             WHEN 'boolean' THEN ROW(1, given::boolean::integer, '')::item_key
             WHEN 'string' THEN ROW(2, 0, given #>> '{}')::item_key
+        END $$;
+        CREATE FUNCTION item_text(given JSONB) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+        $$ SELECT CASE jsonb_typeof(given)
+            WHEN 'boolean' THEN given::boolean::integer::text
+            ELSE given #>> '{}'
         END $$
     """,
     take_head="SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))",
