@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -20,10 +21,16 @@ settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
-_SERVER = Path(__file__).with_name("postgres_server.py")
-_spec = importlib.util.spec_from_file_location("postgres_server", _SERVER)
-sys.modules["postgres_server"] = postgres_server = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(postgres_server)
+
+def _beside(name: str) -> ModuleType:
+    """Load a module that lies beside this file, and let tests import it by its name."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+postgres_server, ledger_places = _beside("postgres_server"), _beside("ledger_places")
 _SCHEMAS = itertools.count(1)
 
 ENVIRONMENT = {"TIDEMILL_ACTOR": "ada", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -90,3 +97,11 @@ def postgres_record(postgres_database) -> Iterator[str]:
     schema = f"t{next(_SCHEMAS)}"
     yield f"{postgres_database}?schema={schema}"
     postgres_server.drop(postgres_database, schema)
+
+
+@pytest.fixture(params=ledger_places.PLACES)
+def place(request, tmp_path) -> ledger_places.SqlitePlace | ledger_places.PostgresPlace:
+    """Where a ledger is to be: in a file, in PostgreSQL."""
+    if request.param == "sqlite":
+        return ledger_places.SqlitePlace(tmp_path / "new" / "ledger.db")
+    return ledger_places.PostgresPlace(request.getfixturevalue("postgres_record"))

@@ -3,10 +3,10 @@
 import sqlite3
 import threading
 
+import psycopg
 import pytest
 
 from tidemill.adapters.local.clock import SystemClock
-from tidemill.adapters.local.ledger import SqliteLedger
 from tidemill.core.actor import Actor
 from tidemill.core.errors import CorruptError
 from tidemill.core.facts import ArtifactMade, Batch, Hidden, Keyed, Noted
@@ -24,12 +24,7 @@ OTHER = RefName(kind="model", project="mill", name="fare")
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def record(path):
+def record(place):
     """A record with two refs, three versions, moves, figures, notes, a run still open."""
     clock = SystemClock()
     absent = dict.fromkeys(
@@ -46,7 +41,7 @@ def record(path):
             "signer",
         )
     )
-    ports = Ports(Places(clock=lambda: clock, ledger=lambda: SqliteLedger(path, clock), **absent))
+    ports = Ports(Places(clock=lambda: clock, ledger=lambda: place.open(clock), **absent))
     record = Record(
         ports=ports, project="mill", actor=Actor(name="ada"), settings=resolve_settings({}, {}),
         kinds={},
@@ -74,13 +69,8 @@ def record(path):
     ports.close()
 
 
-def tampered(record, path, *statements: str) -> JournalReport:
-    connection = sqlite3.connect(path)
-    with connection:
-        for statement in statements:
-            connection.execute(statement)
-            assert connection.total_changes, statement
-    connection.close()
+def tampered(record, place, *statements: str) -> JournalReport:
+    place.execute(*statements)
     return verify_journal(record)
 
 
@@ -93,8 +83,8 @@ def test_a_record_as_it_was_written_is_intact_and_counted(record) -> None:
     assert report.head == blocks[-1].hash
 
 
-def test_an_empty_record_is_intact(tmp_path) -> None:
-    ledger = SqliteLedger(tmp_path / "empty.db", SystemClock())
+def test_an_empty_record_is_intact(place) -> None:
+    ledger = place.open(SystemClock())
     assert journal_report(ledger) == JournalReport(blocks=0, entries=0, head="0" * 64)
     ledger.close()
 
@@ -151,9 +141,9 @@ RENUMBER = "UPDATE {0} SET {1} = {1} - 1 WHERE {1} > 3"
     ],
 )  # fmt: skip
 def test_a_changed_dropped_inserted_or_reordered_entry_or_block_is_found(
-    record, path, statements, where
+    record, place, statements, where
 ) -> None:
-    report = tampered(record, path, *statements)
+    report = tampered(record, place, *statements)
     assert where in [problem.where.split(",")[0] for problem in report.problems]
 
 
@@ -207,8 +197,8 @@ def test_a_changed_dropped_inserted_or_reordered_entry_or_block_is_found(
          CONTENT),
     ],
 )  # fmt: skip
-def test_a_fact_that_is_not_as_its_entry_says_is_found(record, path, statements, where) -> None:
-    report = tampered(record, path, *statements)
+def test_a_fact_that_is_not_as_its_entry_says_is_found(record, place, statements, where) -> None:
+    report = tampered(record, place, *statements)
     assert [p for p in report.problems if p.where.startswith(where)], report.problems
     assert not [p for p in report.problems if p.where.startswith("block")]
 
@@ -216,37 +206,43 @@ def test_a_fact_that_is_not_as_its_entry_says_is_found(record, path, statements,
 GONE = "its payload is gone, and no erasure is journaled"
 
 
-def test_what_is_said_of_the_code_that_a_run_took_is_under_its_seal(record, path) -> None:
+def test_what_is_said_of_the_code_that_a_run_took_is_under_its_seal(record, place) -> None:
     found = tampered(
-        record, path, "UPDATE artifact SET summary = '{}', size_bytes = 1 WHERE kind = 'code'"
+        record, place, "UPDATE artifact SET summary = '{}', size_bytes = 1 WHERE kind = 'code'"
     )
     assert {problem.where.split()[0] for problem in found.problems} == {"edges,"}
 
 
-def test_a_ref_has_no_second_name_that_could_be_changed(record, path) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="generated column"):
-        tampered(record, path, "UPDATE ref SET full_name = 'model:mill/other' WHERE id = 1")
-    found = tampered(record, path, "UPDATE ref SET name = 'zz' WHERE id = 1")
+def test_a_ref_has_no_second_name_that_could_be_changed(record, place) -> None:
+    with pytest.raises((sqlite3.OperationalError, psycopg.errors.GeneratedAlways)):
+        tampered(record, place, "UPDATE ref SET full_name = 'model:mill/other' WHERE id = 1")
+    found = tampered(record, place, "UPDATE ref SET name = 'zz' WHERE id = 1")
     assert found.problems
 
 
-def test_entries_without_their_payloads_are_told_one_by_one(record, path) -> None:
-    report = tampered(record, path, "UPDATE entry SET payload = NULL")
+def test_entries_without_their_payloads_are_told_one_by_one(record, place) -> None:
+    report = tampered(record, place, "UPDATE entry SET payload = NULL")
     assert [p.what for p in report.problems].count(GONE) == report.entries
 
 
-def test_a_payload_taken_away_does_not_hide_that_its_fact_was_edited(record, path) -> None:
+def test_a_payload_taken_away_does_not_hide_that_its_fact_was_edited(record, place) -> None:
     report = tampered(
-        record, path, "UPDATE entry SET payload = NULL WHERE kind = 'noted'",
+        record, place, "UPDATE entry SET payload = NULL WHERE kind = 'noted'",
         "UPDATE note SET text = 'carefree'",
     )  # fmt: skip
     assert GONE in [p.what for p in report.problems]
     assert f"note {REF} card" in [p.where for p in report.problems]
 
 
-def test_a_row_that_no_ledger_writes_is_an_error_that_names_it(record, path) -> None:
+@pytest.mark.parametrize("params", ["rubbish", "[1]"])
+def test_a_row_that_no_ledger_writes_is_an_error_that_names_it(record, place, params) -> None:
+    statement = f"UPDATE run SET params = '{params}'"
+    if params == "rubbish" and "://" in place.address:
+        with pytest.raises(psycopg.DataError):  # the table itself takes nothing but JSON
+            place.execute(statement)
+        return
     with pytest.raises(CorruptError, match="a Run in the record cannot be read"):
-        tampered(record, path, "UPDATE run SET params = 'rubbish'")
+        tampered(record, place, statement)
 
 
 def test_an_audit_of_a_record_that_is_being_written_finds_nothing_wrong(record) -> None:

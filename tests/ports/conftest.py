@@ -2,15 +2,10 @@
 
 import itertools
 import os
-import sqlite3
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
 
-from tidemill.adapters.local.ledger import SqliteLedger
-from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.core.actor import Actor
 from tidemill.core.artifact import Artifact
 from tidemill.core.digest import ArtifactId, digest_of
@@ -130,50 +125,6 @@ def turned_clock() -> TurnedClock:
 @pytest.fixture
 def facts(turned_clock) -> Facts:
     return Facts(turned_clock)
-
-
-class SqlitePlace:
-    """A record in a file; nobody has opened it yet."""
-
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
-
-    def open(self, clock, **given) -> SqliteLedger:
-        return SqliteLedger(Path(self.address), clock, **given)
-
-    def execute(self, sql: str, *parameters) -> None:
-        """Change the tables as somebody with the database in his hands would."""
-        connection = sqlite3.connect(self.address)
-        with connection:
-            connection.execute(sql, parameters)
-        connection.close()
-
-
-class PostgresPlace:
-    """A record in a schema of a database; nobody has opened it yet."""
-
-    def __init__(self, url: str) -> None:
-        self.address = url
-
-    def open(self, clock, **given) -> PostgresLedger:
-        return PostgresLedger(self.address, clock, **given)
-
-    def execute(self, sql: str, *parameters) -> None:
-        """Change the tables as somebody with the database in his hands would."""
-        url, _, schema = self.address.partition("?schema=")
-        with psycopg.connect(url, options=f"-c search_path={schema}") as connection:
-            connection.execute(sql.replace("?", "%s"), parameters)
-
-
-PLACES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-"""Every place that a ledger can be in; a new adapter is one more parameter."""
-
-
-@pytest.fixture(params=PLACES)
-def place(request, tmp_path):
-    if request.param == "sqlite":
-        return SqlitePlace(tmp_path / "new" / "ledger.db")
-    return PostgresPlace(request.getfixturevalue("postgres_record"))
 
 
 @pytest.fixture

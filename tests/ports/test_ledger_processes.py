@@ -245,7 +245,7 @@ def test_a_condemned_object_refuses_the_batch_that_needs_it(place, facts) -> Non
     ledger = place.open(SystemClock())
     digest, other = facts.artifact("one").id, facts.artifact("two").id
     ledger.commit(facts.batch(facts.opened(), objects=[digest, other]))
-    place.execute("INSERT INTO condemned VALUES (?)", digest)
+    place.execute("INSERT INTO condemned VALUES (?)", given=(digest,))
     with pytest.raises(ConflictError, match="garbage"):
         ledger.commit(facts.batch(facts.opened(), objects=[other, digest]))
     ledger.commit(facts.batch(facts.opened(), objects=[other]))
