@@ -118,7 +118,8 @@ def drop(database: str, schema: str) -> None:
 def main() -> None:
     folder, durable = Path(sys.argv[1]), "--durable" in sys.argv[2:]
     programs = found_programs()
-    place = Path(tempfile.mkdtemp(prefix="tidemill-pg-", dir="/tmp"))
+    disk = os.environ.get("TEST_POSTGRES_DISK", "/tmp")
+    place = Path(tempfile.mkdtemp(prefix="tidemill-pg-", dir=disk))
     place.chmod(0o711)
     with (folder / "users").open("w") as users:
         try:

@@ -81,7 +81,7 @@ def test_the_interval_covers_the_true_area_in_about_95_of_100_windows():
     [
         ([1, 1, 1], [0.1, 0.2, 0.3], OneClassError, "all 3 labels of June are 1"),
         ([1], [0.1], TooFewRowsError, "June has 1 rows"),
-        ([0, 1], [0.1, np.nan], NotFiniteError, "score of June .* first in row 1"),
+        ([0, 1], [0.1, np.nan], NotFiniteError, "score of June .* first in row 2"),
         ([0, 1, 1], [0.1, 0.2], MisalignedError, "different lengths: 3, 2"),
         ([0, 2], [0.1, 0.2], MisalignedError, "label 2"),
     ],

@@ -146,7 +146,7 @@ def test_how_a_value_is_stored_is_no_difference(dtype) -> None:
 def test_the_first_duplicate_key_is_named() -> None:
     twice = pl.DataFrame({"id": [1, 2, 3, 2, 1], "at": [date(2013, 1, d) for d in (1, 2, 3, 2, 2)]})
     with pytest.raises(
-        InvalidInputError, match=r"id=2, at='2013-01-02' is in the new table.*row 1"
+        InvalidInputError, match=r"id=2, at='2013-01-02' is in the new table.*row 2"
     ):
         table_diff(twice.head(3), twice, ["id", "at"])
     with pytest.raises(InvalidInputError, match="the old table has no key column 'key'"):

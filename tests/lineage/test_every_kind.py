@@ -29,6 +29,7 @@ from tidemill.practices.drift.results import DriftCheck
 from tidemill.practices.drift.states import Detector
 from tidemill.practices.features.declare import Feature, ViewSpec
 from tidemill.practices.features.view_definitions import ViewDefinition
+from tidemill.practices.governance.audit_keys import AuditKey
 from tidemill.practices.pipelines.sweep_results import Sweep, SweepPoint, ranked
 from tidemill.practices.training.outcome import Decision
 from tidemill.practices.training.trigger import Trigger
@@ -100,6 +101,10 @@ WRITTEN = {
         Decision(trigger="new", action="fired", why="many rows " * 30, model="late"),
         Decision(trigger="new", action="held", why="few rows", model="late"),
         "action",
+    ),
+    "key": (
+        AuditKey(key="tidemill/ab/audit+00+AA=="),
+        AuditKey(key="tidemill/ab/audit+00+AA==", endorsed="by the one before"), "before",
     ),
     "policy": (Policy(alias="prod"), Policy(alias="prod", approvals=2), "approvals"),
     "team": (

@@ -222,7 +222,7 @@ def test_null_is_a_missing_value_alone_and_never_within_an_array() -> None:
     for data in (flat, nested):
         two["image"] = tensor("image", "FP32", [2, 2, 3], data)
         status, body = server.ask(*two.values())
-        assert (status, "'image', row 1: null" in body["error"]) == (400, True), body
+        assert (status, "'image', row 2: null" in body["error"]) == (400, True), body
 
 
 WRONG = {
@@ -230,38 +230,38 @@ WRONG = {
         {"image": tensor("image", "FP32", [1, 3, 2], [1] * 6)}, r"'image'.*\[3, 2\].*\[2, 3\]",
     ),
     "flat": ({"image": tensor("image", "FP32", [1], [1])}, r"'image'.*\[\]"),
-    "text for numbers": ({"image": tensor("image", "BYTES", [1], ["x"])}, "row 0: not JSON"),
+    "text for numbers": ({"image": tensor("image", "BYTES", [1], ["x"])}, "row 1: not JSON"),
     "floats for integers": ({"tones": tensor("tones", "FP32", [1, 1], [1])}, "'tones' is FP32"),
     "too large": ({"tones": tensor("tones", "INT64", [1, 1], [99999])}, "'tones'.*no INT16"),
     "null in integers": ({"tones": tensor("tones", "INT16", [1, 1], [None])}, "'tones'.*null"),
     "an array for one value": (
         {"customer.age": tensor("customer.age", "FP64", [1, 2], [1, 2])}, "'customer.age'.*one",
     ),
-    "no base64": ({"photo": tensor("photo", "BYTES", [1], ["*"])}, "'photo', row 0: no base64"),
+    "no base64": ({"photo": tensor("photo", "BYTES", [1], ["*"])}, "'photo', row 1: no base64"),
     "null in numbers": (
-        {"image": tensor("image", "FP32", [1, 2, 3], [1, 2, 3, 4, 5, None])}, "'image', row 0: null"
+        {"image": tensor("image", "FP32", [1, 2, 3], [1, 2, 3, 4, 5, None])}, "'image', row 1: null"
     ),
     "null in texts": (
-        {"words": tensor("words", "BYTES", [1, 2], ["a", None])}, "'words', row 0: null",
+        {"words": tensor("words", "BYTES", [1, 2], ["a", None])}, "'words', row 1: null",
     ),
     "null in texts as JSON": (
-        {"words": tensor("words", "BYTES", [1], [["a", None]])}, "'words', row 0: null",
+        {"words": tensor("words", "BYTES", [1], [["a", None]])}, "'words', row 1: null",
     ),
     "null in numbers as JSON": (
-        {"image": tensor("image", "BYTES", [1], [[[1, 2, 3], [4, 5, None]]])}, "'image', row 0: nu",
+        {"image": tensor("image", "BYTES", [1], [[[1, 2, 3], [4, 5, None]]])}, "'image', row 1: nu",
     ),
     "null in numbers as text": (
-        {"image": tensor("image", "BYTES", [1], ["[[1,2,3],[4,5,null]]"])}, "'image', row 0: null",
+        {"image": tensor("image", "BYTES", [1], ["[[1,2,3],[4,5,null]]"])}, "'image', row 1: null",
     ),
-    "a list for bytes": ({"photo": tensor("photo", "BYTES", [1], [[1]])}, "'photo', row 0: a list"),
+    "a list for bytes": ({"photo": tensor("photo", "BYTES", [1], [[1]])}, "'photo', row 1: a list"),
     "a number in texts": ({"items": tensor("items", "BYTES", [1], [4])}, "'items' is BYTES"),
     "an unknown member of JSON": (
         {"items": tensor("items", "BYTES", [1], [[{"sku": "a", "size": 1}]])},
-        r"'items', row 0: \[0\].size is not declared",
+        r"'items', row 1: \[0\].size is not declared",
     ),
     "an unknown member": (
         {"items": tensor("items", "BYTES", [1], ['[{"sku":"a","size":1}]'])},
-        r"'items', row 0: \[0\].size is not declared",
+        r"'items', row 1: \[0\].size is not declared",
     ),
     "a missing member": (
         {"items": tensor("items", "BYTES", [1], ['[{"count":1}]'])}, r"\[0\].sku is missing",

@@ -152,7 +152,7 @@ def test_a_rule_that_refuses_answers_422_with_column_row_and_rule_and_predicts_n
 ) -> None:
     status, answer = server.infer(*row(carrier="ZZ"))
     assert status == 422
-    for part in ("'carrier'", "row 0", "ZZ", "'carrier.one_of'"):
+    for part in ("'carrier'", "row 1", "ZZ", "'carrier.one_of'"):
         assert part in answer["error"]
     (block,) = server.blocks()
     assert (block.status, block.contract_bits.tolist()) == ("rejected", [2])
@@ -181,7 +181,7 @@ WRONG = {
         "'at' is FP64",
         [*row()[:2], tensor("at", "FP64", 1.5), row()[3]],
     ),
-    "null that may not be": (400, "'at', row 0: null", row(at=None)),
+    "null that may not be": (400, "'at', row 1: null", row(at=None)),
     "milliseconds": (
         400,
         "'at': 1365811200000 microseconds since 1970 would be no time of our days",
@@ -189,12 +189,12 @@ WRONG = {
     ),
     "no time": (
         400,
-        "'at', row 0: 'noon' is no ISO date or time",
+        "'at', row 1: 'noon' is no ISO date or time",
         [*row()[:2], tensor("at", "BYTES", "noon"), row()[3]],
     ),
     "too large": (
         400,
-        "'at', row 0: 9223372036854775808",
+        "'at', row 1: 9223372036854775808",
         [*row()[:2], tensor("at", "UINT64", 2**63), row()[3]],
     ),
     "too many rows": (413, "5 rows, at most 4", [tensor("x", "FP64", 1, 1, 1, 1, 1)]),

@@ -62,7 +62,8 @@ def finite_column(
     if bad.any():
         first = int(np.flatnonzero(bad.reshape(len(column), -1).any(axis=1))[0])
         raise NotFiniteError(
-            f"{name} of {window} is NaN or infinite {int(bad.sum())} times, first in row {first}",
+            f"{name} of {window} is NaN or infinite {int(bad.sum())} times, first in row"
+            f" {first + 1}",
             fix=f"drop the rows without {name} before, or repair the step that made it",
         )
     return column

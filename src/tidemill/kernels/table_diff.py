@@ -253,7 +253,7 @@ def _check_keys(frame: pl.DataFrame, which: str, keys: tuple[str, ...]) -> None:
         values = json_rows(frame.select(keys), [first])[0]
         spelled = ", ".join(f"{k}={v!r}" for k, v in zip(keys, values, strict=True))
         raise InvalidInputError(
-            f"the key {spelled} is in the {which} table more than once, first in row {first}",
+            f"the key {spelled} is in the {which} table more than once, first in row {first + 1}",
             fix="name more key columns, remove the duplicates, or compare without keys",
         )
 

@@ -109,11 +109,37 @@ def kept(record: Record, key: str) -> Kept:
     return Kept(key=key, holder=holder, said=said, made=made.get(said or "", frozenset()))
 
 
+def keys_under(record: Record, prefix: str) -> dict[str, RunId]:
+    """Return the unique keys that begin with a text, as the journal gives them to runs.
+
+    A key that was taken out of the table counts all the same; where the two differ it is told.
+    O(keys).
+    """
+    ledger = record.ports.ledger
+    where = (Where("subject", "prefix", prefix), Where("kind", "=", KEYED))
+    for _ in range(2):  # somebody may write between the two looks
+        said = {
+            entry.subject: _keyed.decode(entry.payload or b"").run
+            for entry in every(ledger, Query(Entry, where=where, limit=AT_ONCE))
+            if is_sound(entry)
+        }
+        found = ledger.keys([prefix])
+        if found == said:
+            return said
+    differing = sorted(key for key in {*found, *said} if found.get(key) != said.get(key))
+    more = f" and {len(differing) - 1} more are" if len(differing) > 1 else " is"
+    record.tell.line(
+        f"the key {differing[0][:80]}{more} not what the journal says: the record was changed;"
+        " what the journal says counts (see tidemill audit verify)"
+    )
+    return {**found, **said}
+
+
 def _said(ledger: Ledger, subjects: Sequence[str]) -> tuple[dict[str, RunId], dict[str, Made]]:
     """Return what the journal's newest sound entries say: runs of keys, what sealed runs made."""
     runs: dict[str, RunId] = {}
     made: dict[str, Made] = {}
-    for entry in _sound_entries(ledger, subjects):
+    for entry in sound_entries(ledger, subjects, (KEYED, RUN_SEALED)):
         payload = entry.payload or b""
         if entry.kind == KEYED:
             runs[entry.subject] = _keyed.decode(payload).run
@@ -125,13 +151,20 @@ def _said(ledger: Ledger, subjects: Sequence[str]) -> tuple[dict[str, RunId], di
     return runs, made
 
 
-def _sound_entries(ledger: Ledger, subjects: Sequence[str]) -> Iterator[Entry]:
-    """Yield the entries of keys and seals, oldest first, that hold what they commit to."""
+def sound_entries(
+    ledger: Ledger, subjects: Sequence[str], kinds: tuple[str, ...]
+) -> Iterator[Entry]:
+    """Yield the entries of subjects, oldest first, that hold what they commit to."""
     wanted = list(dict.fromkeys(subjects))
     for start in range(0, len(wanted), AT_ONCE):
         part = tuple(wanted[start : start + AT_ONCE])
-        where = (Where("subject", "in", part), Where("kind", "in", (KEYED, RUN_SEALED)))
+        where = (Where("subject", "in", part), Where("kind", "in", kinds))
         for entry in every(ledger, Query(Entry, where=where, limit=2 * AT_ONCE)):
-            payload = entry.payload or b""
-            if entry_digest(entry.kind, entry.subject, payload, entry.salt) == entry.digest:
+            if is_sound(entry):
                 yield entry
+
+
+def is_sound(entry: Entry) -> bool:
+    """Return whether an entry holds what it commits to."""
+    payload = entry.payload or b""
+    return entry_digest(entry.kind, entry.subject, payload, entry.salt) == entry.digest

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.core.check import Verdict
+from tidemill.core.check import State, Verdict
 from tidemill.core.errors import NotAllowedError
 from tidemill.core.facts import Condition, RefAt
 from tidemill.core.policy import Policy
 from tidemill.core.query import Note, Query, Where
 from tidemill.core.ref import RefName, Version
-from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_value
+from tidemill.lineage.artifacts import find_artifact, read_value
+from tidemill.lineage.attested_facts import (
+    attested_artifacts,
+    attested_newest,
+    attested_notes,
+    attested_products,
+    require_versions,
+)
 from tidemill.lineage.teams import is_among
-from tidemill.lineage.writing import find_ref, newest_version
+from tidemill.lineage.writing import find_ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidemill.core.artifact import Artifact
     from tidemill.core.digest import ArtifactId
-    from tidemill.core.run import Scalar
     from tidemill.lineage.record import Record
 
 VERDICT = "verdict"
@@ -44,7 +49,7 @@ def approval_key(alias: str, actor: str) -> str:
 def current_policy(record: Record, ref: RefName, alias: str) -> tuple[Policy, Condition]:
     """Return the policy of an alias and the condition that it is still this one."""
     held_by = policy_ref(ref, alias)
-    newest = newest_version(record, held_by)
+    newest = attested_newest(record, held_by)
     if isinstance(newest, Version):
         policy = read_value(record, find_artifact(record, newest.artifact), Policy)
         return policy, RefAt(ref=held_by, number=newest.number)
@@ -58,8 +63,10 @@ def judge_move(
     """Return the condition under which a version may get an alias.
 
     Raises:
+        CorruptError: the version, its verdicts or the policy are not as the journal has them.
         NotAllowedError: the policy wants another actor, a verdict or an approval that is missing.
     """
+    require_versions(record, version)
     policy, condition = current_policy(record, version.ref, alias)
     name = f"{version.ref.kind}:{version.ref.name}"
     if policy.actors and not is_among(record, record.actor, policy.actors):
@@ -70,7 +77,7 @@ def judge_move(
         )
     newest = _newest_verdicts(record, version.artifact, verdicts)
     for check in policy.verdicts:
-        _require_pass(record, version, alias, check, newest.get(check))
+        _require_pass(version, alias, check, newest.get(check))
     given = _approvals(record, version, alias)
     if len(given) < policy.approvals:
         raise NotAllowedError(
@@ -83,50 +90,44 @@ def judge_move(
 
 def verdict_states(
     record: Record, artifact: ArtifactId, also: Sequence[ArtifactId] = ()
-) -> dict[str, Scalar]:
+) -> dict[str, State]:
     """Return the newest state of each check on an artifact, by the check's name.
 
-    A verdict whose summary names its `subject` speaks of that one alone: a comparison uses two
-    models and judges the challenger.
+    As the bytes of the verdicts say, and the seals of the runs that made them. A verdict whose
+    summary names its `subject` speaks of that one alone: a comparison uses two models and judges
+    the challenger.
+
+    Raises:
+        CorruptError: a verdict, or what the run that made it used, is not as the journal has it.
     """
     found = _newest_verdicts(record, artifact, also)
-    return {check: verdict.summary.get("state") for check, verdict in found.items()}
+    return {check: verdict.state for check, verdict in found.items()}
 
 
 def _newest_verdicts(
     record: Record, artifact: ArtifactId, also: Sequence[ArtifactId]
-) -> dict[str, Artifact]:
-    edges = record.ports.ledger.edges([artifact], "down", 2)
-    judging = {edge.run for edge in edges if edge.role == "used" and edge.artifact == artifact}
-    made = sorted(
-        (edge.run, edge.artifact) for edge in edges if edge.role == "made" and edge.run in judging
-    )
-    found_by_edge = [identity for _, identity in made]
-    ordered = [*found_by_edge, *also]
-    known = find_artifacts(record, ordered) if ordered else {}
-    newest: dict[str, Artifact] = {}
-    for identity in ordered:
-        found = known.get(identity)
-        if found is None or found.kind != VERDICT:
-            continue
-        is_tied = identity in found_by_edge
-        if _speaks_of(record, found, artifact, is_tied=is_tied):
-            newest[str(found.summary.get("check", ""))] = found
+) -> dict[str, Verdict]:
+    made = [(one, True) for one in attested_products(record, artifact)]
+    brought = [(one, False) for one in attested_artifacts(record, also)] if also else []
+    newest: dict[str, Verdict] = {}
+    for one, is_tied in (*made, *brought):
+        if one.kind == VERDICT and one.summary.get("subject", artifact) == artifact:
+            verdict = read_value(record, one, Verdict)
+            # One that the caller brings along, or that has subjects, must itself name this one.
+            if artifact in verdict.subjects or (is_tied and not verdict.subjects):
+                newest[verdict.check] = verdict
     return newest
 
 
-def _require_pass(
-    record: Record, version: Version, alias: str, check: str, verdict: Artifact | None
-) -> None:
+def _require_pass(version: Version, alias: str, check: str, verdict: Verdict | None) -> None:
     """Refuse a version whose check has not passed; names the rule that stands in the way."""
-    state = verdict.summary.get("state", "not_run") if verdict else "not_run"
+    state = verdict.state if verdict else "not_run"
     if state in {"pass", "warn"}:
         return
     name = f"{version.ref.kind}:{version.ref.name}@{version.number}"
     why, mend = "; it has not been asked yet", ""
     if verdict is not None:
-        findings = read_value(record, verdict, Verdict).findings
-        broken = [one for one in findings if one.state not in {"pass", "warn"}]
+        broken = [one for one in verdict.findings if one.state not in {"pass", "warn"}]
         why = "".join(f"; {one.rule}: {one.what.partition(chr(10))[0]}" for one in broken[:1])
         why += f", and {len(broken) - 1} more" if len(broken) > 1 else ""
         mend = broken[0].fix if broken else ""
@@ -137,13 +138,6 @@ def _require_pass(
     )
 
 
-def _speaks_of(record: Record, verdict: Artifact, artifact: ArtifactId, *, is_tied: bool) -> bool:
-    """A verdict that the caller brings along must itself name what it judged."""
-    if "subject" in verdict.summary or is_tied:
-        return verdict.summary.get("subject", artifact) == artifact
-    return artifact in read_value(record, verdict, Verdict).subjects
-
-
 def _approvals(record: Record, version: Version, alias: str) -> set[str]:
     subject = f"{version.ref}@{version.number}"
     where = (
@@ -151,5 +145,9 @@ def _approvals(record: Record, version: Version, alias: str) -> set[str]:
         Where("key", "prefix", approval_key(alias, "")),
     )
     notes = record.ports.ledger.find(Query(Note, where=where))
-    by_people = (note.actor for note in notes if note.text and note.actor.kind != "trigger")
+    by_people = (
+        note.actor
+        for note in attested_notes(record, notes)
+        if note.text and note.actor.kind != "trigger"
+    )
     return {str(actor) for actor in by_people} - {str(record.actor)}

@@ -11,6 +11,7 @@ from tidemill.core.facts import AliasAt, Moved
 from tidemill.core.pointer import Pointer, is_alias, parse_pointer
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Move, Ref, RefName, Version
+from tidemill.lineage.attested_facts import require_alias
 from tidemill.lineage.policies import judge_move
 from tidemill.lineage.suggestions import closest, with_kind
 from tidemill.lineage.writing import find_ref, opened
@@ -45,6 +46,7 @@ def resolve(record: Record, pointer: str | Pointer, *, kind: str | None = None) 
     Raises:
         NotFoundError: no such ref, number or alias; names the closest.
         InvalidInputError: the text is no pointer, or two things match it.
+        CorruptError: the alias is not where its last move in the journal put it.
     """
     if isinstance(pointer, str):
         pointer = _parsed(record, pointer, kind)
@@ -196,6 +198,7 @@ def _by_word(record: Record, pointer: Pointer, ref: Ref) -> list[Version]:
     everything = versions(record, pointer.ref, limit=1_000_000)
     number = ref.aliases.get(pointer.word or "")
     if number is not None:
+        require_alias(record, ref, str(pointer.word))
         found |= {v.number: v for v in everything if v.number == number}
     if pointer.is_hex:
         same = [v for v in everything if v.artifact.partition(":")[2].startswith(str(pointer.word))]

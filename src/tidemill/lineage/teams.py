@@ -8,7 +8,7 @@ import msgspec
 
 from tidemill.core.ref import RefName, Version
 from tidemill.lineage.artifacts import find_artifact, read_value
-from tidemill.lineage.writing import newest_version
+from tidemill.lineage.attested_facts import attested_newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,12 @@ def team_ref(record: Record, name: str, *, project: str = "") -> RefName:
 
 
 def find_team(record: Record, name: str, *, project: str = "") -> Team | None:
-    """Return a team as it is now, of this project or another; None: there is no such team."""
-    newest = newest_version(record, team_ref(record, name, project=project))
+    """Return a team as it is now, of this project or another; None: there is no such team.
+
+    Raises:
+        CorruptError: its newest version is not as the journal has it.
+    """
+    newest = attested_newest(record, team_ref(record, name, project=project))
     if not isinstance(newest, Version):
         return None
     return read_value(record, find_artifact(record, newest.artifact), Team)

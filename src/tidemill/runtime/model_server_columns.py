@@ -155,7 +155,7 @@ def _from_text(tensor: Tensor) -> NDArray[np.int64]:
                 times[row] = microseconds(parse_time(str(text)))
             except InvalidInputError:
                 raise RequestError(
-                    400, f"tensor {tensor.name!r}, row {row}: {text!r} is no ISO date or time"
+                    400, f"tensor {tensor.name!r}, row {row + 1}: {text!r} is no ISO date or time"
                 ) from None
     return times
 
@@ -173,7 +173,9 @@ def _column(field: Field, role: Role, request: InferenceRequest) -> LoggedColumn
         raise RequestError(400, f"tensor {field.name!r}: {error}") from None
     if valid is not None and not field.is_optional:
         row = int(np.argmin(valid))
-        raise RequestError(400, f"tensor {field.name!r}, row {row}: null, but a value is needed")
+        raise RequestError(
+            400, f"tensor {field.name!r}, row {row + 1}: null, but a value is needed"
+        )
     return LoggedColumn(name=field.name, role=role, values=values, valid=valid)
 
 
@@ -202,11 +204,11 @@ def _single(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bool
 def _require_text(field: Field, values: NDArray[Any]) -> None:
     for row, value in enumerate(values):
         if isinstance(value, bytes):
-            raise RequestError(400, f"tensor {field.name!r}, row {row} is not UTF-8")
+            raise RequestError(400, f"tensor {field.name!r}, row {row + 1} is not UTF-8")
         if isinstance(value, list | dict):
             raise RequestError(
-                400, f"tensor {field.name!r}, row {row}: a {_JSON[type(value)]}, the model takes "
-                "a text",
+                400, f"tensor {field.name!r}, row {row + 1}: a {_JSON[type(value)]}, the model "
+                "takes a text",
             )  # fmt: skip
 
 
@@ -228,7 +230,7 @@ def _composed(field: Field, tensor: Tensor) -> tuple[NDArray[Any], NDArray[np.bo
         try:
             values.append(None if item is None else read(field, item))
         except RowValueError as error:
-            raise RequestError(400, f"tensor {field.name!r}, row {row}: {error}") from None
+            raise RequestError(400, f"tensor {field.name!r}, row {row + 1}: {error}") from None
     is_there = np.array([value is not None for value in values], dtype=np.bool_)
     if field.is_binary and tensor.is_binary:
         values = [item if isinstance(item, bytes) else item.encode() for item in tensor.values]
@@ -267,7 +269,7 @@ def _require_elements(field: Field, tensor: Tensor) -> None:
         return
     row = int(np.argmin(tensor.valid.reshape(len(tensor.valid), -1).all(axis=1)))
     raise RequestError(
-        400, f"tensor {field.name!r}, row {row}: null in an array of {field.datatype}; every "
+        400, f"tensor {field.name!r}, row {row + 1}: null in an array of {field.datatype}; every "
         "element needs a value",
     )  # fmt: skip
 
@@ -285,7 +287,7 @@ def _typed(field: Field, tensor: Tensor) -> NDArray[Any]:
         if outside.any():
             row = int(np.argmax(outside))
             raise RequestError(
-                400, f"tensor {field.name!r}, row {row}: {values[row]} is no {field.datatype}"
+                400, f"tensor {field.name!r}, row {row + 1}: {values[row]} is no {field.datatype}"
             )
     return values.astype(np.int64, copy=False)
 

@@ -182,7 +182,7 @@ class Inference:
                 row = int(np.argmax(failed))
                 shown = _shown(values.get(rule.column), valid.get(rule.column), row)
                 refusal = (
-                    f"column {rule.column!r}, row {row}{shown}: breaks the rule {rule.name!r} "
+                    f"column {rule.column!r}, row {row + 1}{shown}: breaks the rule {rule.name!r} "
                     f"of the contract ({count} of {rows} rows do)"
                 )
         return bits, refusal

@@ -242,7 +242,7 @@ def _json_rows(data: msgspec.Raw) -> list[Any]:
 def _unnest(given: _Input, items: list[Any], depth: int, flat: list[Any]) -> None:
     """Add nested values to a flat list, row after row; each level has the shape's length."""
     inner = depth + 1 == len(given.shape)
-    for place, item in enumerate(items):
+    for place, item in enumerate(items, start=1):
         if inner:
             flat.append(_scalar(given, item, place))
             continue
@@ -287,7 +287,7 @@ def _array(given: _Input, data: list[Any]) -> NDArray[Any]:
         for row, value in enumerate(filled):
             if not limits.min <= value <= limits.max:
                 raise RequestError(
-                    400, f"tensor {given.name!r}, row {row}: {value} is no {given.datatype}"
+                    400, f"tensor {given.name!r}, row {row + 1}: {value} is no {given.datatype}"
                 )
     try:
         with np.errstate(over="ignore"):
@@ -297,7 +297,7 @@ def _array(given: _Input, data: list[Any]) -> NDArray[Any]:
     if given.datatype == "FP32" and np.isinf(array).any():  # JSON has no infinity: it is too large
         place = int(np.argmax(np.isinf(array)))
         row = place // max(1, math.prod(given.shape[1:]))
-        raise RequestError(400, f"tensor {given.name!r}, row {row}: {filled[place]} is no FP32")
+        raise RequestError(400, f"tensor {given.name!r}, row {row + 1}: {filled[place]} is no FP32")
     return array
 
 
@@ -331,7 +331,7 @@ def _texts(name: str, rows: int, piece: memoryview) -> NDArray[Any]:
         start = position + 4
         end = start + int.from_bytes(piece[position:start], "little")
         if start > len(piece) or end > len(piece):
-            raise RequestError(400, f"tensor {name!r} ends within row {row}")
+            raise RequestError(400, f"tensor {name!r} ends within row {row + 1}")
         found = bytes(piece[start:end])
         try:
             values[row] = found.decode()

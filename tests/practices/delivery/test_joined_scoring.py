@@ -146,7 +146,7 @@ def test_why_names_the_versions_that_were_joined_and_their_rows(shops) -> None:
     told = {one.feature: one for one in origins.features}
     assert set(told) == {"orders_1d", "units_last", "hour"}
     assert told["orders_1d"].is_equal
-    assert (told["units_last"].source, told["units_last"].rows) == ("data:orders@1", (40,))
+    assert (told["units_last"].source, told["units_last"].rows) == ("data:orders@1", (41,))
     # the data have an hour of their own, and nothing else was wanted of the calendar
     assert "hour = 99, but 7 from ordered_at of the row that asked (calendar)" in str(told["hour"])
     assert "note: hour is the column of data:orders@1; the view calendar" in str(scored)

@@ -20,7 +20,7 @@ from tidemill.lineage.writing import opened
 from tidemill.practices.delivery.scoring import predict_data
 from tidemill.practices.monitoring.figures import report_window
 from tidemill.practices.monitoring.labels import add_labels
-from tidemill.practices.monitoring.predictions import find_prediction
+from tidemill.practices.monitoring.predictions import described, find_prediction
 from tidemill.practices.versioning.data import ingest
 from tidemill.practices.versioning.formats.python_model import PythonModel
 from tidemill.practices.versioning.model import Model
@@ -80,6 +80,8 @@ def test_a_regression_without_time_or_key_is_scored_labelled_by_id_reported_and_
     found = find_prediction(record, rows["prediction_id"][7][-8:])
     assert found.values("input")["area"] == frame["area"][7]
     assert found.values("context")["data_row"] == 7
+    assert "data_row (from 0)" in str(found)
+    assert any("row 8 of what was scored" in line for line in described((), found))
     assert found.model_version == "model:price@1"
 
 
@@ -162,7 +164,7 @@ def test_rows_with_numbers_that_the_library_cannot_take_are_refused_and_the_othe
     ingest(record, "homes", frame.with_columns(area=pl.Series(areas)))
     scored = predict_data(record, "model:price", "data:homes")
     assert (scored.rows, scored.rejected) == (40, 3)
-    assert "first row 7" in str(scored) or "first row 9" in str(scored)
+    assert "first row 8" in str(scored) or "first row 10" in str(scored)
     rows = rows_of(record, scored.predictions).frame
     refused = rows.filter(status="rejected")
     assert refused["data_row"].to_list() == [7, 9, 30]
@@ -182,7 +184,7 @@ def test_where_no_row_fits_the_library_all_are_refused_and_none_answered(record)
     ingest(record, "homes", frame.with_columns(area=pl.lit(1e39)))
     scored = predict_data(record, "model:price", "data:homes")
     (refusal,) = scored.refusals
-    assert (scored.rejected, refusal.rows, refusal.first_row) == (40, 40, 0)
+    assert (scored.rejected, refusal.rows, refusal.first_row) == (40, 40, 1)
 
 
 class Embedding:
@@ -232,7 +234,7 @@ def test_a_model_that_fails_is_told_with_the_rows_and_leaves_nothing(record) -> 
     registered(record, "embed", embedding())
     bright = {"pixels": np.full((3, 3, 4), 1e6, dtype=np.float32)}
     ingest(record, "images", pl.DataFrame({"pixels": pl.Series(bright["pixels"])}))
-    with pytest.raises(InvalidInputError, match="rows 0 to 2: ValueError: too bright"):
+    with pytest.raises(InvalidInputError, match="rows 1 to 3: ValueError: too bright"):
         predict_data(record, "model:embed", "data:images")
 
 

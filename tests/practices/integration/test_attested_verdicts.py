@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tidemill.core.check import Finding
+from tidemill.core.errors import CorruptError
 from tidemill.lineage.journal import verify_journal
 from tidemill.practices.integration.verdicts import Judged, Question, ask
 from tidemill.practices.versioning.data import ingest
@@ -47,7 +48,7 @@ def gate(record, judged, state: str, memo: str):
 
 @pytest.mark.parametrize(
     ("statement", "is_judged_anew"),
-    [(TO_ANOTHER, True), (TO_NOBODY, True), (OTHERS_VERDICT, False)],
+    [(TO_ANOTHER, True), (TO_NOBODY, True)],
 )
 def test_a_rewritten_record_never_turns_a_failing_gate_into_a_passing_one(
     record, project, judged, statement, is_judged_anew
@@ -57,6 +58,14 @@ def test_a_rewritten_record_never_turns_a_failing_gate_into_a_passing_one(
     tamper(project, statement)
     assert gate(record, judged, "fail", "strict") == ("fail", is_judged_anew)
     assert gate(record, judged, "fail", "strict") == ("fail", False)
+
+
+def test_a_gate_on_runs_that_made_something_else_is_refused(record, project, judged) -> None:
+    gate(record, judged, "fail", "strict")
+    gate(record, judged, "pass", "loose")
+    tamper(project, OTHERS_VERDICT)
+    with pytest.raises(CorruptError, match="is not what its seal says"):
+        gate(record, judged, "fail", "strict")
 
 
 def test_the_gate_that_was_judged_anew_has_its_key_again(record, project, judged) -> None:

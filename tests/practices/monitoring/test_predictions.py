@@ -61,11 +61,11 @@ def test_a_logged_feature_is_computed_again_from_the_newest_rows_as_agreement_do
     origins = feature_origins(served.record, found)
     (used,) = origins.features
     assert (used.feature, used.is_equal, used.source) == ("x", True, "data:gauge@1")
-    assert used.rows == (2,)
-    assert "from rows 2 of data:gauge@1" in origins.lines[0]
+    assert used.rows == (3,)
+    assert "from row 3 of data:gauge@1" in origins.lines[0]
     ingest(served.record, "gauge", seen.with_columns(x=0.0), at=MAY, **ingested)
     collect(served.record, "delay", window="2013-04", at=MAY)
-    assert "but 0.0 from rows 2 of data:gauge@2" in feature_origins(served.record, found).lines[0]
+    assert "but 0.0 from row 3 of data:gauge@2" in feature_origins(served.record, found).lines[0]
     (told,) = feature_agreement(served.record, "delay", window="2013-04").features
     assert (told.source, told.differing) == ("data:gauge@2", 4)
 
@@ -87,7 +87,10 @@ def test_what_was_reported_only_after_a_prediction_is_found_in_the_version_that_
     rows = days_of_rows(APRIL, 1, rows=4)
     known = pl.DataFrame({"carrier": rows["carrier"], "x": rows["x"] + 1, "seen": [START] * 4})
     told = pl.DataFrame({"carrier": rows["carrier"], "x": rows["x"], "seen": rows["when"]})
-    for frame, at in ((known, rows["when"].max()), (told, MAY)):  # the last hours come a month later
+    for frame, at in (
+        (known, rows["when"].max()),
+        (told, MAY),
+    ):  # the last hours come a month later
         ingest(served.record, "gauge", frame, append=True, key=(), watchers=(), at=at, because="")
     ids = served.predict(rows)
     for one in ids:

@@ -76,7 +76,7 @@ class Refusing:
     def begin(self, base) -> None:
         self.base = base
 
-    def watch(self, batch, first_row):
+    def watch(self, batch, first_row, file):
         return batch.filter(pl.col("id") % 2 == 0)
 
     def finish(self, run, stored) -> None:

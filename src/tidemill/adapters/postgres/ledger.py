@@ -25,6 +25,7 @@ from psycopg import errors
 from tidemill.adapters import sql_coordination
 from tidemill.adapters.postgres_address import address_of
 from tidemill.adapters.postgres_connections import Connections, PassingError, PostgresSession
+from tidemill.adapters.postgres_nodes import numbered
 from tidemill.adapters.process_forks import forgets_in_child
 from tidemill.adapters.process_owner import is_alive, process_owner
 from tidemill.adapters.sql_claims import cell_claim, claims, lease_claim, node_names
@@ -237,7 +238,7 @@ class PostgresLedger:
         batches = [request.batch for request in requests]
 
         def write(session: PostgresSession) -> list[Outcome]:
-            nodes = _numbered(session, node_names(batches))
+            nodes = numbered(session, node_names(batches))
             return write_batches(session, POSTGRES, self._clock, batches, nodes)
 
         once = _Once(
@@ -389,28 +390,6 @@ def _is_written(session: PostgresSession, mark: _Mark) -> bool:
         (mark.name,),
     ).fetchall()[0]
     return bool(row[0] == mark.number)
-
-
-def _numbered(session: PostgresSession, names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of nodes, given where they have none; in the one order of all writers."""
-    wanted = sorted(names)
-    known = _numbers(session, wanted)
-    missing = [name for name in wanted if name not in known]
-    if not missing:
-        return known
-    made = session.execute(
-        "INSERT INTO node (name) SELECT * FROM unnest(?::text[]) ON CONFLICT DO NOTHING"
-        " RETURNING name, id",
-        (missing,),
-    ).fetchall()
-    known.update((row[0], row[1]) for row in made)
-    late = [name for name in missing if name not in known]
-    return known | (_numbers(session, late) if late else {})
-
-
-def _numbers(session: PostgresSession, names: list[str]) -> dict[str, int]:
-    sql = "SELECT name, id FROM node WHERE name = ANY(?)"
-    return {row[0]: row[1] for row in session.execute(sql, (names,)).fetchall()}
 
 
 def _first(session: PostgresSession, sql: str, parameter: str) -> bool:

@@ -11,6 +11,7 @@ from tidemill.core.errors import CancelledError, NotFoundError
 from tidemill.core.operation import Kind, Operation
 from tidemill.core.times import parse_span
 from tidemill.lineage.artifacts import find_artifact, find_artifacts, read_bytes, read_value
+from tidemill.lineage.attested_facts import require_versions
 from tidemill.lineage.changes import Part, changes
 from tidemill.lineage.fields import fields_of
 from tidemill.lineage.refs import ref_name, resolve, versions
@@ -95,6 +96,7 @@ def rollback(
         raise NotFoundError(
             f"nothing served as {name} before {newest}", fix=f"tidemill log deployment:{name}"
         )
+    require_versions(record, newest, before)
     spec = read_value(record, find_artifact(record, before.artifact), DeploymentSpec)
     reason = because or f"back from {newest} to {before}"
     return roll_out(record, ref, spec, action="rollback", because=reason, at=at)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.core.times import parse_span
 from tidemill.lineage.artifacts import find_artifact, put_value, read_value
+from tidemill.lineage.attested_facts import changed, require_versions
+from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import newest_version, opened
 from tidemill.ports.target import ServiceSpec
 from tidemill.practices.delivery.deployment import Deployed, DeploymentSpec, RolloutFailedError
@@ -57,7 +59,9 @@ def roll_out(  # noqa: PLR0913 - what a run is opened with
     Raises:
         RolloutFailedError: it did not become ready; what served before serves on.
         LeaseHeldError: another rollout of this name is under way.
+        CorruptError: the model's version is not what the journal says of it.
     """
+    _require_registered(record, spec)
     artifact = deployment_artifact(record, spec)
     with _alone(record, ref):
         before = record.ports.target.status(spec.name)
@@ -78,6 +82,14 @@ def roll_out(  # noqa: PLR0913 - what a run is opened with
             status = _applied(record, service_spec(record, spec, artifact), before)
             pending = run.version(ref, artifact)
     return _deployed(spec, pending.version, status, run=run.id)
+
+
+def _require_registered(record: Record, spec: DeploymentSpec) -> None:
+    """Check that a deployment serves the model that the journal has under its number."""
+    version = resolve(record, f"{spec.model}@{spec.number}")
+    require_versions(record, version)
+    if (version.artifact, version.run) != (spec.artifact, spec.run):
+        raise changed(f"the deployment of {version} names another model")
 
 
 def service_spec(record: Record, spec: DeploymentSpec, artifact: Artifact) -> ServiceSpec:

@@ -66,7 +66,7 @@ class ScoringSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that were given to no model for one reason; `first_row`: their first place."""
+    """Rows that were given to no model for one reason; `first_row` from 1."""
 
     because: str
     rows: int

@@ -114,7 +114,7 @@ class Scorer:
         except TidemillError:
             raise
         except Exception as error:  # noqa: BLE001 - the model is foreign code: it may raise anything
-            first, last = rows.places[wanted][[0, -1]]
+            first, last = rows.places[wanted][[0, -1]] + 1
             raise InvalidInputError(
                 f"the model failed on rows {first:,} to {last:,}: {type(error).__name__}: {error}",
                 fix="score these rows in Python with tm.load or Model.load(folder).predict",

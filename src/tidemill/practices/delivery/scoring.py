@@ -65,8 +65,7 @@ def predict_data(  # noqa: PLR0913 - what is scored, and how
 
     They are a version of predictions:NAME: reports, labels, drift tests and `why prediction:ID`
     take them like those of a deployment. What was scored already adds nothing. Features that the
-    model takes and the table does not have come from the declared views that give them, each row's
-    as known at its own time, computed from the newest versions of their sources.
+    table lacks come from the declared views that give them, as known at each row's own time.
 
     Args:
         record: the record.
@@ -74,13 +73,11 @@ def predict_data(  # noqa: PLR0913 - what is scored, and how
         data: a table, or a folder of files, like data:flights@9.
         out: NAME of the predictions; default: MODEL-DATA.
         window: only rows whose time is in it: 2013-04, 2013-04-07 or START..END.
-        at: effective time of rows that have none of their own, and at which the sources of views
-            are the newest; default: now.
+        at: effective time, of rows without one and of the views' sources; default: now.
         because: why it is scored.
 
     Raises:
-        InvalidInputError: a column that the model takes is missing or of another type; or the key
-            of a view that gives it is.
+        InvalidInputError: a column that the model takes, or a view's key, is missing or odd.
         NotFoundError: there is no such model, or no such data.
     """
     version = resolve(record, model, kind="model")
@@ -242,7 +239,7 @@ def _written(
             ids = frame["prediction_id"]
             taken.note(*span_of(frame), (ids[0], ids[-1]))
             for because, rows, first in refusals_of(frame):
-                taken.refused(because, rows, first)
+                taken.refused(because, rows, first + 1)
             taken.rows += frame.height
             record.tell.progress(f"scoring {spec.data_name}, rows", taken.rows)
             wish.beat(record)

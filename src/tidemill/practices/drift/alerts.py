@@ -28,6 +28,7 @@ from tidemill.core.facts import (
 from tidemill.core.query import Note, Order, Query, Where
 from tidemill.core.run import Run, RunId
 from tidemill.core.text import table
+from tidemill.lineage.attested import keys_under
 from tidemill.ports.notifier import Notice
 from tidemill.practices.drift.results import Turn, spell_turn
 from tidemill.practices.monitoring.deployments import read_deployment, served_now
@@ -157,9 +158,13 @@ def _written_alerts(
 
 
 def raise_alert(record: Record, run: RunDraft, raised: Raised) -> RunId:
-    """Open an alert in the commit of the run that found it, or note it on the one that is open."""
+    """Open an alert in the commit of the run that found it, or note it on the one that is open.
+
+    Which one is open is asked of the journal: no second one opens where its key was taken away.
+    """
     key = f"alert:{record.project}/{raised.deployment}:{raised.check}"
-    before = record.ports.ledger.keys([key]).get(key)
+    holder = record.ports.ledger.keys([key]).get(key)
+    before = keys_under(record, key).get(key)
     waiting = _written_alerts(record, raised.deployment, raised.check, only_open=True)
     opened = {alert.run for alert in waiting}
     if before in opened:
@@ -183,7 +188,7 @@ def raise_alert(record: Record, run: RunDraft, raised: Raised) -> RunId:
         *_noted(record, alert, "again", later),
         *_turned(record, alert, raised),
     )  # fmt: skip
-    run.require(KeyIs(key=key, run=before))
+    run.require(KeyIs(key=key, run=holder))
     return alert
 
 

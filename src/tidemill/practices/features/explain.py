@@ -21,7 +21,8 @@ MOST_ROWS = 10
 class FeatureValue(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of one entity at one time, and the rows of the source that it is made of.
 
-    `rows` are row numbers from 0 in the version, newest first, at most ten; `row_count` is of all.
+    `rows` are row numbers from 1 in the version, newest first, at most ten that are
+    known; `row_count` is of all.
     """
 
     view: str
@@ -55,7 +56,8 @@ def explain_view(
         found.append(
             FeatureValue(
                 view=view.name, feature=name, value=values[name][0], source=source_name,
-                row_count=len(rows), rows=tuple(int(row) for row in numbers[:MOST_ROWS]),
+                row_count=len(rows),
+                rows=tuple(int(row) + 1 for row in numbers[:MOST_ROWS] if row >= 0),
             )
         )  # fmt: skip
     return tuple(found)

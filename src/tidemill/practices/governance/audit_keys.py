@@ -153,9 +153,7 @@ def key_problems(record: Record) -> Iterator[Problem]:
 
 def _is_endorsed(record: Record, kept: AuditKey, before: PublicKey | None) -> bool:
     note = parse_note(f"{kept.key}\n\n{kept.endorsed}\n")
-    return (
-        note is not None and before is not None and signer_of(record, note, [before]) is not None
-    )
+    return note is not None and before is not None and signer_of(record, note, [before]) is not None
 
 
 def show_key(record: Record, artifact: Artifact) -> AuditKey:

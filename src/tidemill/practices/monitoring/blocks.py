@@ -34,8 +34,8 @@ META: Mapping[str, pl.DataType] = {
 """Columns of every sealed window; a logged column of the same name is kept as `ROLE.NAME`."""
 
 SCORED_COLUMNS = ("data_row", "data_path", "refused_because")
-"""Columns that say where a row stands in the data version that was scored as a whole, and why it
-was given to no model."""
+"""Columns that say where a row stands in the data version that was scored as a whole (its place
+from 0, or its path), and why it was given to no model."""
 
 BATCH_ROWS = 50_000
 _TYPES = {"f": pl.Float64(), "i": pl.Int64(), "u": pl.Int64(), "b": pl.Boolean(), "O": pl.String()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.text import counted
 from tidemill.lineage.artifacts import find_artifact, read_value
 from tidemill.practices.features.declared_views import declared_views
 from tidemill.practices.features.joined_views import JoinedView
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class UsedFeature(msgspec.Struct, frozen=True, kw_only=True):
-    """One logged feature value, and the rows of a version that give it again."""
+    """One logged feature value, and the rows of a version, counted from 1, that give it again."""
 
     feature: str
     view: str
@@ -42,7 +43,10 @@ class UsedFeature(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         rows = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.row_count > len(self.rows) else ""
-        which = f"rows {rows}{more} of {self.source}" if self.rows else f"no row of {self.source}"
+        row = "row" if self.row_count == 1 else "rows"
+        which = f"{row} {rows}{more} of {self.source}" if self.rows else f"no row of {self.source}"
+        if self.row_count and not self.rows:
+            which = f"{counted(self.row_count, 'row')} of {self.source}"
         if self.columns:
             which = f"{', '.join(self.columns)} of the row that asked"
         if self.is_equal:

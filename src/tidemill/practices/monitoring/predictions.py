@@ -40,7 +40,7 @@ _DIGEST = re.compile(r"b3:[0-9a-f]{64}")
 _ID = re.compile(rf"[0-9a-f]{{{SHORT},{WHOLE}}}")
 
 
-_PLACES = {"data_row": "row", "data_path": "file"}
+_ROW, _PATH = "data_row", "data_path"
 _REFUSED = "refused_because"
 BY_DIGEST = "by its digest only (serving.log_array_bytes)"
 
@@ -54,7 +54,11 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One prediction: who answered, with what, from which columns. `sealed` "" is the open tail."""
+    """One prediction: who answered, with what, from which columns. `sealed` "" is the open tail.
+
+    The logged `data_row` is the row's place from 0 in the data that were scored; people are told
+    its number, from 1.
+    """
 
     id: str
     name: str
@@ -88,7 +92,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
             ["", "kept in", self.sealed or f"the open tail of {self.name}"],
             ["", "broken rules", ", ".join(self.failed_rules) or "none"],
         ]
-        rows += [[one.role, one.name, _shown(one.value)] for one in self.logged]
+        rows += [[one.role, _told_name(one), _shown(one.value)] for one in self.logged]
         rows += [["", f"{name} was kept", BY_DIGEST] for name in self.by_digest]
         return f"prediction:{self.id}\n{table(['is', 'name', 'value'], rows)}"
 
@@ -280,6 +284,18 @@ def _is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
+def _told_name(one: Logged) -> str:
+    return f"{one.name} (from 0)" if (one.role, one.name) == ("context", _ROW) else one.name
+
+
+def _place(one: Logged) -> str:
+    """Return which row, from 1, or file of scored data a logged value names; "" if it is none."""
+    if one.role == "context" and one.name == _ROW and isinstance(one.value, int):
+        return f"row {one.value + 1:,} of what was scored"
+    is_path = one.role == "context" and one.name == _PATH
+    return f"file {one.value} of what was scored" if is_path else ""
+
+
 def _shown(value: float | str | None) -> object:  # a year has no comma
     return str(value) if type(value) is int else value
 
@@ -315,12 +331,7 @@ def described(lines: Iterable[str], prediction: Prediction) -> tuple[str, ...]:
         for one in prediction.logged
         if one.role != "output" and _is_digest(one.value)
     ]
-    told += [
-        f"{what} {one.value} of what was scored"
-        for one in prediction.logged
-        for what in (_PLACES.get(one.name) if one.role == "context" else None,)
-        if what
-    ]
+    told += [place for one in prediction.logged if (place := _place(one))]
     told += [f"refused: {one.value}" for one in prediction.logged if one.name == _REFUSED]
     told += [f"broke the rule {rule}" for rule in prediction.failed_rules]
     kept = prediction.sealed or "open tail"

@@ -13,12 +13,11 @@ import polars as pl
 
 from tidemill.core.check import Finding
 from tidemill.core.errors import InvalidInputError, NotAllowedError, NotFoundError
-from tidemill.core.query import Query, Where
-from tidemill.core.ref import Version
 from tidemill.core.text import counted
 from tidemill.kernels.comparison import MIN_BLOCKS
 from tidemill.kernels.crossed_blocks import MOST_BLOCKS
 from tidemill.kernels.resampling import random_parts
+from tidemill.lineage.attested_facts import require_versions
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.integration.verdicts import Judged, Question, ask
@@ -27,13 +26,13 @@ from tidemill.practices.training.compared_rows import answered_rows, contested
 from tidemill.practices.training.comparison import (
     COMPARISON,
     count_look,
+    data_versions_behind,
     gates_finding,
     looks_at,
     told_comparison,
 )
 from tidemill.practices.training.contest import hold_contest, spent_alpha
 from tidemill.practices.versioning.data import scan_data
-from tidemill.practices.versioning.evidence import DEPTH
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tidemill.core.ref import Version
     from tidemill.lineage.record import Record
     from tidemill.practices.training.compared_rows import Contested
     from tidemill.practices.training.comparison import ModelComparison
@@ -73,10 +73,10 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
 
     Raises:
         NotAllowedError: one of the two was made from these rows.
-        NotFoundError: none of the rows has a label.
-        InvalidInputError: a column is missing, or the two do not answer one question.
+        InvalidInputError: a column or all labels are missing, or the two do not answer one question.
     """
     version = resolve(record, data, kind="data")
+    require_versions(record, version)
     pair = _pair(record, (challenger, champion), group, weight)
     ours, theirs, judging = pair.ours, pair.theirs, pair.judging
     rows = scan_data(record, str(version)).collect(engine="streaming")
@@ -105,6 +105,7 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
 def _pair(record: Record, models: tuple[str, str], group: str, weight: str) -> Contested:
     """Return challenger and champion, with what is asked in place of the evaluation's."""
     ours, theirs = (resolve(record, one, kind="model") for one in models)
+    require_versions(record, ours, theirs)
     pair = contested(record, ours, theirs)
     pair.require_one_task()
     judging = msgspec.structs.replace(
@@ -156,10 +157,7 @@ def _unseen(
     Raises:
         NotAllowedError: it was made from them.
     """
-    edges = record.ports.ledger.edges([model.artifact], "up", DEPTH)
-    behind = tuple({edge.artifact for edge in edges})
-    where = (Where("artifact", "in", behind), Where("ref.kind", "=", "data"))
-    sources = record.ports.ledger.find(Query(Version, where=where, limit=1000)) if behind else []
+    sources = data_versions_behind(record, model)
     name = f"unseen by {model.ref.kind}:{model.ref.name}@{model.number}"
     if not sources:
         return Finding(

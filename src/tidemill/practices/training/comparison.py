@@ -17,9 +17,11 @@ from tidemill.core.errors import InvalidInputError, NotAllowedError
 from tidemill.core.facts import Keyed, KeyIs
 from tidemill.core.query import Query, Where
 from tidemill.core.ref import Version
-from tidemill.core.run import Run, RunId
+from tidemill.core.run import RunId
 from tidemill.core.text import table
 from tidemill.core.times import parse_time, parse_window
+from tidemill.lineage.attested import keys_under
+from tidemill.lineage.attested_facts import attested_ancestry, attested_run, require_versions
 from tidemill.lineage.policies import verdict_states
 from tidemill.lineage.refs import resolve
 from tidemill.practices.integration.verdicts import Judged, Question, ask, read_verdict
@@ -89,6 +91,7 @@ def compare(
 
     Raises:
         NotAllowedError: the challenger may have learned from the window's labels.
+        CorruptError: a version, or the run that made it, is not as the journal has it.
         NotFoundError: nothing is sealed or labelled in the window.
         InvalidInputError: the two models do not answer one question from what was logged.
     """
@@ -96,6 +99,7 @@ def compare(
         resolve(record, challenger, kind="model"),
         resolve(record, champion, kind="model"),
     )
+    require_versions(record, ours, theirs)
     span, moment = parse_window(window), record.moment(at)
     _require_unseen(record, ours, span)
     if learned_until(record, theirs) is not None:  # a champion made elsewhere tells no time
@@ -170,8 +174,8 @@ def gates_finding(record: Record, version: Version) -> Finding:
 
 
 def looks_at(record: Record, what: str) -> int:
-    """Return how often rows were looked at: those of a window, or of a data version."""
-    return len(record.ports.ledger.keys([f"look:{record.project}/{what}:"]))
+    """Return how often rows were looked at, by the journal: those of a window, or of data."""
+    return len(keys_under(record, f"look:{record.project}/{what}:"))
 
 
 def count_look(record: Record, what: str, look: int) -> Callable[[RunDraft], None]:
@@ -195,24 +199,29 @@ def _require_unseen(record: Record, version: Version, window: Window) -> None:
         )
 
 
+def data_versions_behind(record: Record, version: Version) -> list[Version]:
+    """Return the data versions among all that a model was made from, as the journal has them."""
+    behind = tuple({edge.artifact for edge in attested_ancestry(record, version, DEPTH)})
+    where = (Where("artifact", "in", behind), Where("ref.kind", "=", "data"))
+    data = record.ports.ledger.find(Query(Version, where=where, limit=100_000)) if behind else []
+    require_versions(record, *data)
+    return data
+
+
 def learned_until(record: Record, version: Version) -> datetime | None:
     """Return up to when labels can have reached a model; None: nothing in the record tells.
 
     That is the `until` of the run that trained it, else the newest of the data versions that it
-    was made from.
+    was made from; both as the journal has them.
     """
-    found = record.ports.ledger.find(Query(Run, where=(Where("id", "=", version.run),), limit=1))
-    until = found[0].params.get("until") if found else None
+    trained = attested_run(record, version.run)
+    until = trained.params.get("until") if trained else None
     if until is not None:
         try:
             return parse_time(str(until))
         except InvalidInputError:
             pass  # a parameter of that name with another meaning
-    edges = record.ports.ledger.edges([version.artifact], "up", DEPTH)
-    behind = tuple({edge.artifact for edge in edges})
-    where = (Where("artifact", "in", behind), Where("ref.kind", "=", "data"))
-    data = record.ports.ledger.find(Query(Version, where=where, limit=100_000)) if behind else []
-    oldest: dict[str, datetime] = {}
-    for one in data:  # a version that came again later was known when it came first
+    oldest: dict[str, datetime] = {}  # a version that came again was known when it came first
+    for one in data_versions_behind(record, version):
         oldest[one.artifact] = min(one.at, oldest.get(one.artifact, one.at))
     return max(oldest.values(), default=None)

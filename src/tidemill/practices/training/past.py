@@ -14,6 +14,7 @@ from tidemill.core.query import Note, Order, Query, Where
 from tidemill.core.ref import RefName, Version
 from tidemill.core.run import Run, RunId
 from tidemill.lineage.artifacts import put_value
+from tidemill.lineage.attested import keys_under
 from tidemill.lineage.writing import newest_version, opened
 from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
 from tidemill.practices.pipelines.release import release_of
@@ -71,9 +72,12 @@ def trainings(record: Record, model: str) -> list[Run]:
 
 
 def answered(record: Record, trigger: str) -> dict[str, RunId]:
-    """Return the causes of a trigger that were ever taken up, and the run that did last."""
+    """Return the causes of a trigger that were ever taken up, and the run that did last.
+
+    By the journal: a key that was taken out of the table fires nothing again.
+    """
     prefix = cause_key(record, trigger, "")
-    found = record.ports.ledger.keys([prefix])
+    found = keys_under(record, prefix)
     return {key.removeprefix(prefix): run for key, run in found.items()}
 
 

@@ -236,7 +236,7 @@ def _value(field: Field, row: int, value: Any) -> Any:  # noqa: ANN401 - any row
             return value_of_text(field, value)
         return row_value(field, value)
     except RowValueError as error:
-        raise RowValueError(f"row {row}: {error}") from None
+        raise RowValueError(f"row {row + 1}: {error}") from None
 
 
 def _bytes(value: object) -> bytes:
@@ -262,7 +262,7 @@ def _single(field: Field, column: NDArray[Any]) -> NDArray[Any]:
     if head == "BY" and kind == "O":
         for row, value in enumerate(column):
             if value is not None and not isinstance(value, str | bytes):
-                raise RowValueError(f"row {row} holds {type(value).__name__}, which is no text")
+                raise RowValueError(f"row {row + 1} holds {type(value).__name__}, which is no text")
     return column
 
 
@@ -273,7 +273,7 @@ def _plain_numbers(column: NDArray[Any]) -> NDArray[np.float64]:
         try:
             numbers[row] = _number(value)
         except (TypeError, ValueError, OverflowError):
-            raise RowValueError(f"row {row} holds what is no number") from None
+            raise RowValueError(f"row {row + 1} holds what is no number") from None
     return numbers
 
 

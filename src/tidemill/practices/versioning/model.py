@@ -120,7 +120,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     try:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=ModelCard)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise CorruptError(
             f"the folder holds no model: {_FILE} cannot be read ({error})",
             fix="give a folder that Model.save wrote",

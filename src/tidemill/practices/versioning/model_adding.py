@@ -19,6 +19,7 @@ from tidemill.lineage.artifacts import put_files
 from tidemill.lineage.writing import opened
 from tidemill.practices.versioning.columns import columns_of
 from tidemill.practices.versioning.formats.registry import format_of
+from tidemill.practices.versioning.formats.side_files import texts_of
 from tidemill.practices.versioning.loading import LoadingProcess
 from tidemill.practices.versioning.loading_files import format_of_file, signature_of
 from tidemill.practices.versioning.loading_messages import Ask, packed
@@ -229,11 +230,8 @@ def card_summary(folder: Path) -> dict[str, Scalar]:
 
 
 def model_types(folder: Path) -> tuple[str, ...]:
-    """Return the types that loading a skops archive trusts: exactly those that it names."""
-    path = folder / "types.json"
-    if read_card(folder).format != "skops" or not path.exists():
-        return ()
-    return msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
+    """Return the types that loading a skops archive trusts; compared with it when it was added."""
+    return texts_of(folder / "types.json") if read_card(folder).format == "skops" else ()
 
 
 def model_code(folder: Path) -> tuple[str, ...]:

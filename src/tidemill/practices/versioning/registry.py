@@ -16,6 +16,7 @@ from tidemill.core.digest import ArtifactId, Digest, TreeEntry, digest_of, tree_
 from tidemill.core.errors import CorruptError
 from tidemill.core.ref import RefName
 from tidemill.lineage.artifacts import find_artifact, tree_entries
+from tidemill.lineage.attested_facts import require_versions
 from tidemill.lineage.refs import resolve
 from tidemill.practices.versioning.model import Model
 
@@ -86,7 +87,7 @@ def load_model(record: Record, model: str | Artifact) -> Model:
 
     Raises:
         NotFoundError: no such model or version.
-        CorruptError: its files are damaged.
+        CorruptError: its files are damaged, or its version is not what the journal says of it.
     """
     artifact = _artifact(record, model)
     folder = model_folder(record, artifact)
@@ -125,7 +126,9 @@ def model_folder(record: Record, model: str | Artifact) -> Path:
 def _artifact(record: Record, model: str | Artifact) -> Artifact:
     if isinstance(model, Artifact):
         return model
-    return find_artifact(record, resolve(record, model, kind=KIND).artifact)
+    version = resolve(record, model, kind=KIND)
+    require_versions(record, version)
+    return find_artifact(record, version.artifact)
 
 
 def _is_made(cache: Path) -> bool:

@@ -13,7 +13,7 @@ def test_xgboost_names_the_row_of_a_number_beyond_float32(value: float) -> None:
     names = [field.name for field in model.signature.inputs]
     rows = {name: np.zeros(3) for name in names}
     rows[names[0]] = np.array([0.0, 0.0, value])
-    with pytest.raises(InvalidInputError, match="row 2"):
+    with pytest.raises(InvalidInputError, match="row 3"):
         model.predict(rows)
     rows[names[0]] = np.array([0.0, np.nan, 3e38])
     assert len(model.predict(rows)["score"]) == 3

@@ -95,7 +95,7 @@ class CapturedCode:
     @classmethod
     def read(cls, folder: Path) -> CapturedCode:
         """Read what `write` wrote; no folder: no code."""
-        found = sorted(folder.rglob("*.py"))
+        found = sorted(path for path in folder.rglob("*.py") if path.is_file())
         return cls({path.relative_to(folder).as_posix(): path.read_bytes() for path in found})
 
     def _execute(self, module: ModuleType, path: str) -> None:

@@ -11,6 +11,7 @@ from tidemill.core.errors import CorruptError
 from tidemill.core.signature import Field
 from tidemill.practices.versioning.formats.answers import class_name, task_score
 from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.side_files import texts_of
 from tidemill.practices.versioning.formats.tree_structure import require_lightgbm_trees
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ class LightgbmText:
             MissingExtraError: LightGBM is not installed.
         """
         booster = self.read_file(folder / _FILE)
-        if (folder / _CLASSES).exists():
-            with reading(_CLASSES):
-                found = msgspec.json.decode((folder / _CLASSES).read_bytes(), type=list[str])
-            booster.tidemill_classes = found
+        if classes := texts_of(folder / _CLASSES):
+            booster.tidemill_classes = list(classes)
         return booster
 
     def read_file(self, path: Path) -> Any:  # noqa: ANN401 - a LightGBM booster

@@ -15,6 +15,7 @@ from tidemill.core.signature import Datatype, Field
 from tidemill.practices.versioning.formats.answers import task_score
 from tidemill.practices.versioning.formats.onnx_labels import class_labels
 from tidemill.practices.versioning.formats.reading import library, reading, threads
+from tidemill.practices.versioning.formats.side_files import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,12 +110,7 @@ class OnnxGraphFormat:
         """
         with reading(_FILE):
             content = (folder / _FILE).read_bytes()
-            classes: tuple[str, ...] = ()
-            if (folder / _CLASSES).exists():
-                classes = msgspec.json.decode(
-                    (folder / _CLASSES).read_bytes(), type=tuple[str, ...]
-                )
-        return OnnxGraph(content, classes)
+        return OnnxGraph(content, texts_of(folder / _CLASSES))
 
     def read_file(self, path: Path) -> OnnxGraph:
         """Read an .onnx file, with the classes that it names; raises as `load`."""

@@ -108,7 +108,7 @@ def _require_within(inputs: Inputs, largest: float, what: str, fix: str) -> None
         beyond = np.abs(column.astype(np.float64, copy=False)) > largest
         if beyond.any():
             row = int(np.argmax(beyond))
-            told = told or f"input {field.name!r}, row {row}: {column[row]:g}"
+            told = told or f"input {field.name!r}, row {row + 1}: {column[row]:g}"
             why = f"input {field.name!r} is {what}"
             because[beyond] = [before or why for before in because[beyond]]
     if told:

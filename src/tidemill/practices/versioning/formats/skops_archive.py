@@ -24,8 +24,10 @@ from tidemill.practices.versioning.formats.reading import (
     require_float32,
     threads,
 )
+from tidemill.practices.versioning.formats.side_files import texts_of
+from tidemill.practices.versioning.formats.sklearn_structure import require_sklearn_structure
 from tidemill.practices.versioning.formats.skops_canonical import canonical_archive
-from tidemill.practices.versioning.formats.skops_types import KNOWN_TYPES
+from tidemill.practices.versioning.formats.skops_types import KNOWN_TYPES, require_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,13 +72,17 @@ class SkopsArchive:
         skops = library("skops.io")
         with reading(_FILE), _as_imported(CapturedCode.read(folder / _CODE)):
             content = (folder / _FILE).read_bytes()
-            return skops.loads(content, trusted=skops.get_untrusted_types(data=content))
+            model = skops.loads(content, trusted=skops.get_untrusted_types(data=content))
+            require_sklearn_structure(model)
+        return model
 
     def read_file(self, path: Path) -> Any:  # noqa: ANN401 - an estimator
         """Read a .skops file; raises as `load`."""
         skops = library("skops.io")
         with reading(path.name):
-            return skops.load(path, trusted=skops.get_untrusted_types(file=path))
+            model = skops.load(path, trusted=skops.get_untrusted_types(file=path))
+            require_sklearn_structure(model)
+        return model
 
     def inputs_of(self, model: Any) -> tuple[Field, ...]:  # noqa: ANN401 - an estimator
         """Return the columns of the frame that it was fitted on, or the one text that it reads."""
@@ -86,11 +92,18 @@ class SkopsArchive:
         return tuple(Field(name=str(name), datatype="FP64") for name in names)
 
     def code_in(self, path: Path) -> tuple[str, ...]:
-        """Return the types of the archive that are not scikit-learn's, NumPy's or SciPy's."""
+        """Return the types of the archive that are not scikit-learn's, NumPy's or SciPy's.
+
+        Raises:
+            CorruptError: it is no archive, or `types.json` beside it lists other types.
+        """
         file = path if path.is_file() else path / _FILE
         skops = library("skops.io")
         with reading(_FILE):
-            found = skops.get_untrusted_types(data=file.read_bytes())
+            content = file.read_bytes()
+            found = skops.get_untrusted_types(data=content)
+            if file != path:
+                require_listed(texts_of(path / _TYPES), set(map(str, found)), content)
         code = sorted(CapturedCode.read(path / _CODE).files)
         return tuple(sorted({str(one) for one in found} - KNOWN_TYPES)) + tuple(code)
 

@@ -49,8 +49,9 @@ def _without_chance(node: Any) -> None:  # noqa: ANN401 - JSON
             node["content"].sort(key=_without_ids)
         elif node.get("__loader__") == "ObjectNode":
             attributes = (node.get("content") or {}).get("content")
-            for name in _ADDRESSES & set(attributes if isinstance(attributes, dict) else ()):
-                attributes[name]["content"] = "0"
+            if isinstance(attributes, dict):
+                for name in _ADDRESSES & set(attributes):
+                    attributes[name]["content"] = "0"
 
 
 def _without_ids(node: dict[str, Any]) -> str:

@@ -5,6 +5,18 @@ runs nothing that an archive chooses. A whole package is never trusted: NumPy al
 that execute text.
 """
 
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.errors import CorruptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 KNOWN_TYPES = frozenset(
     [
         "numpy.abs",
@@ -92,3 +104,30 @@ KNOWN_TYPES = frozenset(
         "sklearn.utils._metadata_requests.MethodMetadataRequest",
     ]
 )
+
+
+def require_listed(listed: tuple[str, ...], found: set[str], content: bytes) -> None:
+    """Compare a folder's list of types with its archive.
+
+    Another release of skops may ask about fewer, so that more may be listed than are `found` now.
+
+    Raises:
+        CorruptError: an untrusted type is not listed, or a listed one is not in the archive.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        named = set(_texts_in(json.loads(archive.read("schema.json"))))
+    unknown = [one for one in listed if not set(one.rpartition(".")[::2]) <= named]
+    if odd := sorted(found - set(listed)) or unknown:
+        told = "lacks" if found - set(listed) else "lists what is not in the archive:"
+        raise CorruptError(
+            f"types.json {told} {', '.join(odd[:5])}",
+            fix="store the model again with Model.save, or add model.skops alone",
+        )
+
+
+def _texts_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(node, str):
+        yield node
+    inner = node.values() if isinstance(node, dict) else node
+    for item in inner if isinstance(node, dict | list) else ():
+        yield from _texts_in(item)
