@@ -73,7 +73,7 @@ def compare_on_data(  # noqa: PLR0913 - two models, rows, and how they count
 
     Raises:
         NotAllowedError: one of the two was made from these rows.
-        InvalidInputError: a column or all labels are missing, or the two do not answer one question.
+        InvalidInputError: a column or all labels are missing, or two answer two questions.
     """
     version = resolve(record, data, kind="data")
     require_versions(record, version)
