@@ -11,6 +11,7 @@ from tidemill.adapters.local.object_store import LocalObjectStore
 from tidemill.core.errors import CorruptError
 from tidemill.ports.executor import StepOrder
 from tidemill.practices.pipelines import codecs
+from tidemill.runtime.observation import Observation
 from tidemill.runtime.outside_modules import OutsideModules
 from tidemill.runtime.step_runner import StepRunner
 
@@ -73,7 +74,10 @@ def place(tmp_path: Path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     outside = OutsideModules([tmp_path / "runner_steps.py"], [])
-    yield StepRunner(LocalObjectStore(tmp_path / "objects"), "code", tmp_path, outside), tmp_path
+    observation = Observation(tmp_path, [tmp_path / "objects"])
+    objects = LocalObjectStore(tmp_path / "objects")
+    yield StepRunner(objects, "code", tmp_path, outside, observation), tmp_path
+    observation.edges.remove()
     sys.modules.pop("runner_steps", None)
 
 

@@ -38,8 +38,8 @@ def environment(*, cache: Path, lock: bytes) -> EnvironmentCapture:
     known = _recall(cache)
     remembered: dict[str, _Remembered] = {}
     found: dict[str, tuple[str, str]] = {}
-    for folder in _distributions():
-        name, version = _name_and_version(folder)
+    for folder in distributions():
+        name, version = name_and_version(folder)
         if name not in found:  # the first on the path is the one that is imported
             found[name] = (version, _digest(folder, known, remembered))
     if remembered != known:
@@ -58,11 +58,12 @@ def environment(*, cache: Path, lock: bytes) -> EnvironmentCapture:
 def editable_folders() -> list[Path]:
     """Return the folders whose sources count as those of distributions installed editable."""
     return [
-        root for folder in _distributions() if is_editable(folder) for root in _source_roots(folder)
+        root for folder in distributions() if is_editable(folder) for root in source_roots(folder)
     ]
 
 
-def _distributions() -> Iterator[Path]:
+def distributions() -> Iterator[Path]:
+    """Yield the `dist-info` folders on the path, those that are imported first."""
     for entry in dict.fromkeys(sys.path):
         with contextlib.suppress(OSError), os.scandir(entry or ".") as items:
             for item in sorted(items, key=lambda item: item.name):
@@ -70,9 +71,15 @@ def _distributions() -> Iterator[Path]:
                     yield Path(item.path)
 
 
-def _name_and_version(folder: Path) -> tuple[str, str]:
+def name_and_version(folder: Path) -> tuple[str, str]:
+    """Return the normal name and the version of a `dist-info` folder."""
     name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
-    return _NAME.sub("-", name).lower(), version
+    return normal_name(name), version
+
+
+def normal_name(name: str) -> str:
+    """Return the normal form of a distribution's name (PEP 503)."""
+    return _NAME.sub("-", name).lower()
 
 
 def _digest(
@@ -115,15 +122,18 @@ def is_editable(folder: Path) -> bool:
 def _tree_digest(folder: Path) -> str:
     """Return a digest over the source files of an editable distribution, by place within it."""
     hasher = blake3()
-    for root in _source_roots(folder):
+    for root in source_roots(folder):
         for path in sorted(_source_files(root)):
             place = path.relative_to(root).as_posix()
             hasher.update(f"{place}\0{blake3(path.read_bytes()).hexdigest()}\n".encode())
     return hasher.hexdigest()
 
 
-def _source_roots(folder: Path) -> list[Path]:
-    """Return the folders that its .pth files put on the path; else `src` or all of its project."""
+def source_roots(folder: Path) -> list[Path]:
+    """Return the folders of an editable distribution's sources.
+
+    They are those that its .pth files put on the path; else `src`, or all of its project.
+    """
     record = (folder / "RECORD").read_text(encoding="utf-8", errors="replace")
     places = [
         Path(line.strip())

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,20 +53,27 @@ def runner_of(folder: Path, code: Path, objects: Path, *, is_own: bool = True) -
     from tidemill.adapters.local.workspace import LocalWorkspace  # noqa: PLC0415
     from tidemill.practices.infrastructure.source_loading import load_from_source  # noqa: PLC0415
     from tidemill.practices.pipelines.code_identity import identity_of_sources  # noqa: PLC0415
+    from tidemill.practices.pipelines.identity.module_index import ModuleIndex  # noqa: PLC0415
     from tidemill.practices.pipelines.released_modules import (  # noqa: PLC0415
         allow_releases,
         releases_folder,
     )
+    from tidemill.runtime.observation import Observation  # noqa: PLC0415
     from tidemill.runtime.outside_modules import OutsideModules  # noqa: PLC0415
     from tidemill.runtime.step_runner import StepRunner  # noqa: PLC0415
 
     load_from_source(folder, code)
-    sources = LocalWorkspace(folder, code).sources()
-    identity = identity_of_sources(folder, sources)
+    workspace = LocalWorkspace(folder, code)
+    sources = workspace.sources()
+    index = ModuleIndex(workspace.cache / "modules.msgpack", time.time_ns())
+    identity = identity_of_sources(folder, sources, index)
     releases = releases_folder(folder)
     allow_releases(releases)
     outside = OutsideModules(sources, [*editable_folders(), releases])
-    return StepRunner(LocalObjectStore(objects), identity, code, outside, is_own=is_own)
+    observation = Observation(folder, [objects, releases])
+    return StepRunner(
+        LocalObjectStore(objects), identity, code, outside, observation, is_own=is_own
+    )
 
 
 def _guard(lifeline: int) -> int:

@@ -35,6 +35,19 @@ class SourcePiece(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a step read or imported besides what it was given, as it was then.
+
+    `digest` is of a file's bytes, the names in a folder, a variable's value; empty: it is not
+    there. Of a package or module it is filled in by whoever knows what is installed.
+    """
+
+    kind: Literal["file", "folder", "variable", "module", "package"]
+    name: str
+    """A path within the project or from the root, the name of a variable or of a module."""
+    digest: str = ""
+
+
 class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     """One call of one step. No pickled functions: the worker imports `module:qualname`."""
 
@@ -51,6 +64,12 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     code: str
     """Digest of the project's code as planned; a worker that finds other code refuses."""
+    modules: tuple[str, ...] = ()
+    """Modules of the project that its code names, so that others can be told."""
+    outside: tuple[str, ...] = ()
+    """Top-level names of other modules that it names."""
+    executing: tuple[str, ...] = ()
+    """Modules of the project of which it reaches more than definitions: what they read counts."""
     source: tuple[SourcePiece, ...] = ()
     """What defines a step that lies in no module of the project, in the order to execute it."""
 
@@ -74,6 +93,12 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The end of what the step printed."""
     outside: tuple[str, ...] = ()
     """Modules that its worker had imported from neither the project nor an installation."""
+    observed: tuple[Observed, ...] = ()
+    """What it read and imported undeclared."""
+    told: tuple[str, ...] = ()
+    """What it did that nobody can verify later: connections, other programs."""
+    changed: tuple[str, ...] = ()
+    """Variables of the project's modules that it changed in this process."""
 
 
 class Executor(Protocol):

@@ -33,6 +33,21 @@ class EnvironmentCapture(msgspec.Struct, frozen=True, kw_only=True):
     """Name==version lines of what is installed."""
 
 
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """One installed distribution: what it is, what is imported of it, what it needs."""
+
+    name: str
+    version: str
+    digest: str = ""
+    """Of its files, by its RECORD; empty: it has none."""
+    modules: tuple[str, ...] = ()
+    """Top-level names that are imported."""
+    requires: tuple[str, ...] = ()
+    """Names of distributions that it needs, those of the extras that anybody asks for included."""
+    roots: tuple[Path, ...] = ()
+    """Where its sources lie, if it is installed editable: they are like the project's own."""
+
+
 class MachineCapture(msgspec.Struct, frozen=True, kw_only=True):
     """Where it ran: never part of an identity, always on the record."""
 
@@ -55,6 +70,11 @@ class Workspace(Protocol):
         """The project's folder."""
         ...
 
+    @property
+    def cache(self) -> Path:
+        """A folder for what may be deleted at any time."""
+        ...
+
     def code(self, data: Collection[str] = ()) -> CodeCapture:
         """Capture the code; `.gitignore` is honoured, with Git or without.
 
@@ -68,6 +88,10 @@ class Workspace(Protocol):
 
     def environment(self) -> EnvironmentCapture:
         """Capture what is installed."""
+        ...
+
+    def packages(self) -> Sequence[Package]:
+        """Return what is installed as one asks what code imports, sorted by name."""
         ...
 
     def machine(self) -> MachineCapture:

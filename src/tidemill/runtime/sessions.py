@@ -40,6 +40,10 @@ class Sessions:
         sys.modules[_MAIN] = module
         return module
 
+    def forget(self) -> None:
+        """Let every module be executed anew: a step has changed one of them."""
+        self._known.clear()
+
     def _execute(self, module: ModuleType, pieces: Sequence[SourcePiece]) -> None:
         for piece in pieces:
             self.labels.add(piece.label)

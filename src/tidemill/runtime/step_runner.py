@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
-    from tidemill.ports.executor import StepOrder
+    from tidemill.ports.executor import Observed, StepOrder
     from tidemill.ports.object_store import ObjectStore
+    from tidemill.runtime.observation import Observation
     from tidemill.runtime.outside_modules import OutsideModules
 
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
@@ -52,6 +53,7 @@ class StepRunner:
         code: str,
         folder: Path,
         outside: OutsideModules,
+        observation: Observation,
         *,
         is_own: bool = True,
     ) -> None:
@@ -62,9 +64,10 @@ class StepRunner:
         """
         self._is_own = is_own
         self._objects, self._code, self._folder = objects, code, folder
-        self._outside = outside
+        self._outside, self._observation = outside, observation
         self._steps: dict[tuple[str, str], Callable[..., Any]] = {}
         self._sessions = Sessions()
+        self._changed_here: set[str] = set()
         self._seeds = _SeedNumpy()
         sys.meta_path.insert(0, self._seeds)
 
@@ -72,14 +75,21 @@ class StepRunner:
         """Run an order; never raises."""
         figures: list[tuple[str, float, int]] = []
         values: tuple[Value, ...] = ()
+        observed: tuple[Observed, ...] = ()
         error, where, fix = "", "", ""
         before, start = _cpu_s(), time.perf_counter()
         try:
+            self._observation.begin()
             function = self._found(order)
+            self._observation.edges.state.keep(
+                order.modules if order.module != "__main__" else (*order.modules, "__main__")
+            )
             before, start = _cpu_s(), time.perf_counter()  # importing is no part of the step
             _forget_peak()
             values = self._call(function, order, figures)
+            observed = self._observed(order, values)
         except BaseException as raised:
+            self._observation.pause()
             if not self._is_own and isinstance(raised, KeyboardInterrupt | bdb.BdbQuit):
                 raise KeyboardInterrupt from raised
             error, where = _told(raised), self._where(raised)
@@ -89,7 +99,8 @@ class StepRunner:
             order=order.order, state="failed" if error else "done", values=values,
             figures=tuple(figures), error=error, fix=fix, where=where,
             wall_s=time.perf_counter() - start, cpu_s=_cpu_s() - before,
-            peak_bytes=_peak_bytes(), outside=self._outside.found(),
+            peak_bytes=_peak_bytes(), outside=self._outside.found(), observed=observed,
+            told=self._observation.told, changed=self._changed(order),
         )  # fmt: skip
 
     def _call(
@@ -105,6 +116,7 @@ class StepRunner:
         try:
             result = function(*arguments[0], **arguments[1])
         finally:
+            self._observation.pause()
             active_figures.reset(of_figures)
             active_step.reset(of_step)
             if before is not None:
@@ -115,6 +127,27 @@ class StepRunner:
             codecs.store(self._objects, value, f"{name} of step {order.qualname}")
             for name, value in parts
         )
+
+    def _observed(self, order: StepOrder, values: tuple[Value, ...]) -> tuple[Observed, ...]:
+        spelled = msgspec.json.encode(order.arguments)
+        codecs = {value.codec.partition(" ")[0] for value in values}
+        codecs |= {"model"} if b'"codec":"model"' in spelled else set()
+        return self._observation.found(order, sorted(codecs))
+
+    def _changed(self, order: StepOrder) -> tuple[str, ...]:
+        """See to what a step left in modules: a worker imports them anew, nobody else can."""
+        edges = self._observation.edges
+        changed = edges.state.changed()
+        if self._is_own:
+            if changed:
+                edges.state.forget()
+                self._steps.clear()
+                self._sessions.forget()
+            return ()
+        edges.remove()
+        self._changed_here |= set(changed)
+        reached = {*order.modules, "__main__"}
+        return tuple(sorted(one for one in self._changed_here if one.rpartition(".")[0] in reached))
 
     def _found(self, order: StepOrder) -> Callable[..., Any]:
         if self._is_own and order.code != self._code:  # else planning looked at loaded modules

@@ -15,11 +15,12 @@ from tidemill.adapters import git_tree, installed, this_machine
 from tidemill.adapters.data_files import data_among
 from tidemill.adapters.ignore_rules import NEVER, plain_files
 from tidemill.adapters.imported_modules import imported_ones
+from tidemill.adapters.packages import packages
 from tidemill.adapters.python_sources import python_files
 from tidemill.adapters.secrets_found import secret_in
 from tidemill.core.digest import Digest, TreeEntry
 from tidemill.core.errors import InvalidInputError
-from tidemill.ports.workspace import CodeCapture, EnvironmentCapture, MachineCapture
+from tidemill.ports.workspace import CodeCapture, EnvironmentCapture, MachineCapture, Package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -67,6 +68,11 @@ class LocalWorkspace:
         """The project's folder."""
         return self._root
 
+    @property
+    def cache(self) -> Path:
+        """The folder of caches."""
+        return self._cache.parent
+
     def code(self, data: Collection[str] = ()) -> CodeCapture:
         """Capture the code: every file that is not ignored, committed or not. Changes nothing.
 
@@ -107,6 +113,10 @@ class LocalWorkspace:
     def environment(self) -> EnvironmentCapture:
         """Capture what is installed; it holds no path, and is equal after an equal rebuild."""
         return installed.environment(cache=self._cache, lock=self._lock())
+
+    def packages(self) -> Sequence[Package]:
+        """Return what is installed; `requires` and `modules` are read once a distribution."""
+        return packages(cache=self.cache / "packages.json")
 
     def machine(self) -> MachineCapture:
         """Capture the machine."""

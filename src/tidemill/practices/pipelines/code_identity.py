@@ -1,13 +1,11 @@
-"""The identity of code and environment: what besides arguments decides a step's result.
+"""The identity of all of a project's code and environment, and of tidemill's own code.
 
-All Python files of the project count as a whole, tests and ignored ones too; their comments and
-layout do not. That is coarse (an edit of one step lets all run again) and safe. What a step imports
-from elsewhere is seen by its worker (`runtime/outside_modules.py`), and its result is not memoized.
+Coarse on purpose: workers compare it, so that what runs is what was planned; gates and triggers ask
+again after any edit. What decides a step's result is finer: see `identity/`.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 from functools import lru_cache
 from importlib.resources import files
@@ -17,6 +15,8 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from tidemill.core.digest import Digest, digest_of_value
+from tidemill.kernels.python_statements import take_apart
+from tidemill.practices.pipelines.identity.module_index import ModuleIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,26 +30,35 @@ _OWN_PARTS = ("core", "kernels", "ports", "practices", "runtime")
 
 def code_identity(record: Record) -> Digest:
     """Return the digest of the project's modules and of tidemill itself, as they are on disk."""
-    return digest_of_value(["code 1", project_code(record), own_digest()])
+    return digest_of_value(["code 1", project_code(record, index_of(record)), own_digest()])
 
 
-def project_code(record: Record) -> Digest:
+def index_of(record: Record) -> ModuleIndex:
+    """Return the index of the project's modules, which its cache folder keeps."""
+    now_ns = int(record.ports.clock.now().timestamp() * 1e9)
+    return ModuleIndex(record.ports.workspace.cache / "modules.msgpack", now_ns)
+
+
+def project_code(record: Record, index: ModuleIndex) -> Digest:
     """Return the digest of the project's modules alone, which a worker can find again."""
     workspace = record.ports.workspace
-    return identity_of_sources(workspace.root, workspace.sources())
+    return identity_of_sources(workspace.root, workspace.sources(), index)
 
 
-def identity_of_sources(root: Path, sources: Sequence[Path]) -> Digest:
+def identity_of_sources(
+    root: Path, sources: Sequence[Path], index: ModuleIndex | None = None
+) -> Digest:
     """Return the digest of a project's Python files, its tests too: steps may import them.
 
     Place and name of the project's folder do not matter.
     """
+    known = index or ModuleIndex(None, 0)
     texts = [
-        (os.fsencode(os.path.relpath(path, root)).hex(), normal_digest(path.read_bytes()))
+        (os.fsencode(os.path.relpath(path, root)).hex(), known.digest(path))
         for path in sources
         if path.is_file()  # no link to nowhere
     ]
-    return digest_of_value(["modules 2", sorted(texts)])
+    return digest_of_value(["modules 3", sorted(texts)])
 
 
 def environment_identity(environment: EnvironmentCapture) -> Digest:
@@ -77,26 +86,7 @@ def normal_digest(source: bytes) -> str:
     >>> normal_digest(b"x = 1") == normal_digest(b"x = 2")
     False
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return blake3(source).hexdigest()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _without_docstring(node)
-    return blake3(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _without_docstring(
-    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
-) -> None:
-    first = node.body[0] if node.body else None
-    if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    ):
-        node.body = node.body[1:]
+    return take_apart(source).digest
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from tidemill.core.times import parse_span
 from tidemill.practices.pipelines.outputs import active_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,6 +76,17 @@ class Step(Generic[P, R]):
             return ("result",)
         return tuple(f"result {index + 1}" for index in range(len(parts)))
 
+    def shape(self, handed_on: Collection[str]) -> dict[str, str]:
+        """Return what of the annotations decides: how values are loaded, and what must come out.
+
+        `handed_on` are the parameters that are given results of other steps.
+        """
+        found = {name: _kind(self.annotations.get(name)) for name in sorted(handed_on)}
+        declared = self.annotations.get("return")
+        kinds = typing.get_args(declared) if len(self.outputs) > 1 else (declared,)
+        found["return"] = ",".join("" if kind in _PLAIN else _kind(kind) for kind in kinds)
+        return found
+
     def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
         """Return the arguments by parameter, defaults included.
 
@@ -103,6 +114,16 @@ class Step(Generic[P, R]):
                 f"step {self.qualname} of {self.module} cannot be found by a worker process",
                 fix="define it at the top of a module, a script or a notebook's cell",
             )
+
+
+_PLAIN = (int, float, str, bool, bytes, list, dict, tuple, set, type(None), object, None)
+
+
+def _kind(annotation: object) -> str:
+    """Return an annotation with the module of its class."""
+    if isinstance(annotation, type):
+        return f"{annotation.__module__}.{annotation.__qualname__}"
+    return str(annotation)
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

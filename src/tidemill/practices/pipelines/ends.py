@@ -29,9 +29,17 @@ from tidemill.core.facts import (
 )
 from tidemill.core.run import RunId
 from tidemill.kernels.secret_text import without_secrets
+from tidemill.lineage.artifacts import put_value
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.codecs import artifact_of
-from tidemill.practices.pipelines.memo import Remembered, made_name, memo_key, recall
+from tidemill.practices.pipelines.identity.observed import observed_digest, shown, spelled
+from tidemill.practices.pipelines.memo import (
+    OBSERVED,
+    Remembered,
+    made_name,
+    memo_key,
+    recall,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +47,13 @@ if TYPE_CHECKING:
     from tidemill.core.digest import Digest
     from tidemill.lineage.record import Record
     from tidemill.ports.executor import StepOutcome, Value
+    from tidemill.practices.pipelines.identity.step_code import KnownCode
     from tidemill.practices.pipelines.nodes import Node
 
+STEP_CODE = "step code"
+"""The edge from a step's run to the code and packages that it reaches."""
+UNDECLARED = "undeclared"
+"""The note of a run on what it read and did undeclared, for people."""
 _OUTPUT_KEPT = 4000
 """Characters of what a step printed that stay on its run."""
 _NAMED = 3
@@ -54,6 +67,17 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     code: Artifact
     environment: Artifact
+    stored: dict[str, Artifact] = msgspec.field(default_factory=dict)
+    """What steps reach, by its identities."""
+
+    def code_of(self, record: Record, known: KnownCode | None) -> Artifact | None:
+        """Return what a step reaches as an artifact, stored once a run of a pipeline."""
+        if known is None:
+            return None
+        key = f"{known.code} {known.environment}"
+        if key not in self.stored:
+            self.stored[key] = put_value(record, "step_code", known.found)
+        return self.stored[key]
 
 
 class StepEnd:
@@ -76,13 +100,32 @@ class StepEnd:
     @property
     def is_memoized(self) -> bool:
         """Whether the result may be reused: everything that decided it is in its identity."""
-        return self.is_done and not self.outcome.outside
+        return self.is_done and not (self.outcome.outside or self.outcome.changed)
+
+    @property
+    def key(self) -> str:
+        """The key of its result: its identity, and what it observed."""
+        return memo_key(self.node.identity, observed_digest(self.outcome.observed))
+
+    @property
+    def warning(self) -> str:
+        """What it read undeclared, and did that nobody can verify; "": nothing."""
+        reads = [one for one in self.outcome.observed if one.kind not in {"module", "package"}]
+        told = [f"reads {shown(one)}" for one in reads[:_NAMED]]
+        told += [f"and {len(reads) - _NAMED} more"] if len(reads) > _NAMED else []
+        told += self.outcome.told[:_NAMED]
+        return f"undeclared: {', '.join(told)}" if told else ""
 
     @property
     def doubt(self) -> str:
         """Why a result is not memoized, and what to do; "": it is, or there is none."""
         if not self.is_done or self.is_memoized:
             return ""
+        if self.outcome.changed:
+            return (
+                f"not memoized: it changed {', '.join(self.outcome.changed[:_NAMED])}, which others"
+                " see; give it a parameter, and return what is new"
+            )
         names = ", ".join(self.outcome.outside[:_NAMED])
         more = ", ..." if len(self.outcome.outside) > _NAMED else ""
         return (
@@ -107,13 +150,13 @@ def _commit_alone(record: Record, shared: Circumstances, end: StepEnd) -> None:
     try:
         _commit(record, shared, [end])
     except ConditionFailedError:
-        recalled = recall(record, [end.node.identity])
+        recalled = recall(record, [end.node.identity])  # what others observed held just now
         end.adopted = recalled.known.get(end.node.identity)
         if end.node.lease is not None:
             record.ports.ledger.release(end.node.lease)
         if end.adopted is None:  # our lease ran out, and nobody used the time
             end.node.lease = None
-            end.node.replaces = recalled.stale.get(end.node.identity)
+            end.node.replaces = recalled.stale.get(end.node.identity, {})
             _commit(record, shared, [end])
 
 
@@ -132,6 +175,11 @@ def _commit(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> N
                 [*value.objects, *([value.manifest] if value.manifest else [])]
             )
         facts += _facts(record, shared, end, now)
+        code = shared.code_of(record, end.node.known_code)
+        if code is not None:
+            facts.append(ArtifactMade(artifact=code))
+            facts.append(Edge(run=end.run, artifact=code.id, role="used", name=STEP_CODE))
+            objects |= dict.fromkeys([code.manifest] if code.manifest else [])
         conditions += _conditions(end)
     batch = Batch(facts=tuple(facts), conditions=tuple(conditions), objects=tuple(objects), at=now)
     record.ports.ledger.commit(batch)
@@ -141,7 +189,7 @@ def _conditions(end: StepEnd) -> list[Condition]:
     node = end.node
     found: list[Condition] = []
     if end.is_memoized:
-        found.append(KeyIs(key=memo_key(node.identity), run=node.replaces))
+        found.append(KeyIs(key=end.key, run=node.replaces.get(end.key)))
     if node.lease is not None:
         found.append(LeaseIs(key=node.lease.key, token=node.lease.token, release=True))
     return found
@@ -179,9 +227,13 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
         )
     )  # fmt: skip
     if end.is_memoized:
-        facts.append(Keyed(key=memo_key(node.identity), run=run))
-    if end.doubt:
-        facts.append(Noted(subject=run, key="memo", text=end.doubt, actor=record.actor, at=now))
+        facts.append(Keyed(key=end.key, run=run))
+    told = {"memo": end.doubt, UNDECLARED: end.warning, OBSERVED: spelled(outcome.observed)}
+    facts += [
+        Noted(subject=run, key=key, text=text, actor=record.actor, at=now)
+        for key, text in told.items()
+        if text
+    ]
     return facts
 
 

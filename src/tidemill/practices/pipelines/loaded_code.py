@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from tidemill.core.errors import ConflictError
 from tidemill.practices.infrastructure.source_loading import is_stale
-from tidemill.practices.pipelines.code_identity import normal_digest, project_code
+from tidemill.practices.pipelines.code_identity import project_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from tidemill.core.digest import Digest
     from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.identity.module_index import ModuleIndex
 
 _LOADED: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
 """The digest of a module's file when it was first met here."""
 
 
-def loaded_code(record: Record) -> Digest:
+def loaded_code(record: Record, index: ModuleIndex) -> Digest:
     """Return the digest of the project's code, whose modules this process has loaded as they are.
 
     Files that were never loaded here may change: workers import them anew.
@@ -39,7 +40,7 @@ def loaded_code(record: Record) -> Digest:
                 f"Python loaded {path.name} from bytecode that is older than its source",
                 fix=f"touch {path.name}, and start it again",
             )
-        digest = normal_digest(path.read_bytes()) if path.is_file() else ""
+        digest = index.digest(path) if path.is_file() else ""
         if _LOADED.setdefault(module, digest) != digest:
             changed.append(path.name)
     if changed:
@@ -48,7 +49,7 @@ def loaded_code(record: Record) -> Digest:
             f" {', '.join(sorted(set(changed)))}",
             fix="start it again: the command, the kernel of the notebook, or `tidemill up`",
         )
-    return project_code(record)
+    return project_code(record, index)
 
 
 def _own_modules(record: Record) -> Iterator[tuple[ModuleType, Path]]:

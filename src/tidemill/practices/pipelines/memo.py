@@ -1,7 +1,8 @@
 """The memo: a step whose code, environment, inputs and parameters are known is never run again.
 
-A unique key `memo:IDENTITY` names the step run that made the result. An identity holds no clock,
-host, path or random number, and no name of a pipeline.
+A unique key `memo:IDENTITY` names the step run that made the result; `memo:IDENTITY:OBSERVED` one
+that read something undeclared, whose result holds only while that is as it was. An identity holds
+no clock, host, path or random number, and no name of a pipeline.
 Source: constructive traces (Mokhov, Mitchell, Peyton Jones, Build Systems a la Carte, ICFP 2018).
 """
 
@@ -14,11 +15,13 @@ import msgspec
 from blake3 import blake3
 
 from tidemill.core.canonical import canonical_json
+from tidemill.core.query import Note, Query, Where
 from tidemill.core.run import RunId
 from tidemill.lineage.artifacts import find_artifacts
 from tidemill.lineage.attested import attested
 from tidemill.ports.executor import Value
 from tidemill.practices.pipelines.codecs import value_of
+from tidemill.practices.pipelines.identity.observed import observed_digest, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from tidemill.core.digest import Digest
     from tidemill.core.query import EdgeRow
     from tidemill.lineage.record import Record
+    from tidemill.practices.pipelines.identity.observed import Observations
 
+OBSERVED = "observed"
+"""The note of a run on what it read undeclared."""
 AT_ONCE = 500
 """How many keys are looked up together."""
 
@@ -43,6 +49,8 @@ class StepIdentity(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     seed: int
     threads: int
+    shape: Mapping[str, str]
+    """How values are handed to it and taken from it, by its annotations."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +58,17 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
     run: RunId
     values: tuple[Value, ...]
+    key: str = ""
 
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
-    """What the record knows of some identities. `stale` keys may be given to another run."""
+    """What the record knows of some identities: results that hold, and all other keys.
+
+    Those may be given to another run.
+    """
 
     known: Mapping[str, Remembered]
-    stale: Mapping[str, RunId]
+    stale: Mapping[str, Mapping[str, RunId]]
 
 
 def identity(parts: StepIdentity) -> str:
@@ -64,9 +76,9 @@ def identity(parts: StepIdentity) -> str:
     return blake3(canonical_json(["step 1", parts])).hexdigest()
 
 
-def memo_key(of: str) -> str:
-    """Return the unique key of an identity."""
-    return f"memo:{of}"
+def memo_key(of: str, observed: str = "") -> str:
+    """Return the unique key of an identity, with the digest of what was observed."""
+    return f"memo:{of}:{observed}" if observed else f"memo:{of}"
 
 
 def made_name(codec: str, index: int, outputs: int) -> str:
@@ -79,41 +91,81 @@ def made_name(codec: str, index: int, outputs: int) -> str:
 
 
 def known_runs(record: Record, identities: Sequence[str]) -> dict[str, RunId]:
-    """Return the run of each identity that has one."""
+    """Return the run of each key of these identities."""
     found: dict[str, RunId] = {}
     for start in range(0, len(identities), AT_ONCE):
         part = identities[start : start + AT_ONCE]
         found |= record.ports.ledger.keys([memo_key(of) for of in part])
-    return {key.partition(":")[2]: run for key, run in found.items()}
+    return found
 
 
-def recall(record: Record, identities: Sequence[str]) -> Recalled:
+def recall(
+    record: Record, identities: Sequence[str], observations: Observations | None = None
+) -> Recalled:
     """Return what is known of identities; a result whose bytes are gone is stale, not known.
 
-    So is one that the journal does not attest: its key, or what its run made, was changed.
+    So is one that the journal does not attest: its key, or what its run made, was changed; and one
+    of which something that it observed is not as it was. Without `observations` all of these hold.
     """
     runs = known_runs(record, identities)
     made = _attested(record, runs)
     artifacts = find_artifacts(record, [edge.artifact for edges in made.values() for edge in edges])
     found = {
-        of: Remembered(run=run, values=_values(made.get(of, ()), artifacts))
-        for of, run in runs.items()
+        key: Remembered(run=run, values=_values(made.get(key, ()), artifacts), key=key)
+        for key, run in runs.items()
     }
-    known = _with_bytes(record, found)
-    return Recalled(known=known, stale={of: run for of, run in runs.items() if of not in known})
+    holding = _holding(record, _with_bytes(record, found), observations)
+    known: dict[str, Remembered] = {}
+    for one in sorted(holding.values(), key=lambda one: one.run):  # the newest of several
+        known[_identity_of(one.key)] = one
+    stale: dict[str, dict[str, RunId]] = {}
+    for key, run in runs.items():
+        if known.get(_identity_of(key)) is not found[key]:
+            stale.setdefault(_identity_of(key), {})[key] = run
+    return Recalled(known=known, stale=stale)
+
+
+def _identity_of(key: str) -> str:
+    return key.split(":")[1]
+
+
+def _holding(
+    record: Record, found: Mapping[str, Remembered], observations: Observations | None
+) -> dict[str, Remembered]:
+    """Return results that observed nothing, or nothing that has changed since."""
+    texts = observed_texts(record, [one.run for key, one in found.items() if key.count(":") > 1])
+    kept = {}
+    for key, one in found.items():
+        told = read(texts.get(one.run, ""))
+        is_sound = memo_key(_identity_of(key), observed_digest(told)) == key
+        if is_sound and not (observations and observations.changed(told)):
+            kept[key] = one
+    return kept
+
+
+def observed_texts(record: Record, runs: Sequence[RunId]) -> dict[str, str]:
+    """Return what runs have observed, as they noted it."""
+    texts: dict[str, str] = {}
+    for start in range(0, len(runs), AT_ONCE):
+        part = tuple(str(run) for run in runs[start : start + AT_ONCE])
+        where = (Where("subject", "in", part), Where("key", "=", OBSERVED))
+        for note in record.ports.ledger.find(Query(Note, where=where, limit=AT_ONCE)):
+            texts.setdefault(note.subject, note.text)
+    return texts
 
 
 def _attested(record: Record, runs: Mapping[str, RunId]) -> dict[str, list[EdgeRow]]:
-    """Return what was made for each identity, where the journal says the same of key and run."""
+    """Return what was made for each key, where the journal says the same of key and run."""
     made = _made_by(record, list(runs.values()))
-    sealed = attested(record.ports.ledger, {memo_key(of): run for of, run in runs.items()})
+    sealed = attested(record.ports.ledger, runs)
     kept: dict[str, list[EdgeRow]] = {}
-    for of, run in runs.items():
+    for key, run in runs.items():
         edges = made.get(run, [])
-        outputs = sealed.get(memo_key(of))
+        outputs = sealed.get(key)
         if outputs == frozenset((edge.name, edge.artifact) for edge in edges):
-            kept[of] = edges
+            kept[key] = edges
         else:
+            of = _identity_of(key)
             record.tell.line(
                 f"run {run[-8:]} is not what the journal says of memo {of[:8]}: the record was"
                 " changed; the step is run again (see tidemill audit verify)"

@@ -13,16 +13,17 @@ from tidemill.ports.executor import StepOrder, Value
 from tidemill.practices.pipelines import memo
 from tidemill.practices.pipelines.outputs import Output
 from tidemill.practices.pipelines.parameters import refuse_secret
-from tidemill.practices.pipelines.session_code import MAIN, session_source, source_identity
+from tidemill.practices.pipelines.session_code import MAIN, session_source
 from tidemill.practices.pipelines.spelling import HANDED_ON, Speller, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from tidemill.core.query import Lease
     from tidemill.core.run import RunId, Scalar
     from tidemill.practices.pipelines.declare import Step
+    from tidemill.practices.pipelines.identity.step_code import KnownCode, StepCodes
 
 NodeState = Literal[
     "waiting", "ready", "held", "running", "reused", "done", "failed", "skipped", "cancelled"
@@ -66,13 +67,15 @@ class Node:
         self.state: NodeState = "waiting"
         self.identity = ""
         self.run: RunId | None = None
-        self.replaces: RunId | None = None
+        self.replaces: Mapping[str, RunId] = {}
+        self.known_code: KnownCode | None = None
         self.lease: Lease | None = None
         self.opened_at: datetime | None = None
         self.attempts = 0
         self.seconds = 0.0
         self.error: Exception | None = None
         self.doubt = ""
+        self.warning = ""
 
     @property
     def is_over(self) -> bool:
@@ -96,19 +99,23 @@ class Node:
             if len(self.slots) == before:
                 self.params[name] = self._shown(name, spelled)
 
-    def identify(self, code: str, environment: str) -> str:
-        """Return the identity; all inputs must be known."""
-        for slot in self.slots:
-            value = slot.value
+    def identify(self, codes: StepCodes, held: Callable[[Value], bytes]) -> str:
+        """Return the identity; all inputs must be known. `held` returns the bytes of a value."""
+        values = [slot.value for slot in self.slots]
+        for slot, value in zip(self.slots, values, strict=True):
             slot.spelled[HANDED_ON] = [value.artifact, value.codec]
-        if self.source:
-            code = source_identity(code, self.source)
-        options = self.step.options
+        step, options = self.step, self.step.options
+        self.known_code = codes.of_step(
+            step.module, step.qualname, source=self.source, arguments=self.arguments,
+            codecs=[value.codec for value in values],
+            held=[held(value) for value in values if value.codec == "value"],
+        )  # fmt: skip
         self.identity = memo.identity(
             memo.StepIdentity(
-                step=f"{self.step.module}:{self.step.qualname}", code=code,
-                environment=environment, arguments=self.arguments, version=options.version,
-                seed=options.seed, threads=options.threads,
+                step=f"{step.module}:{step.qualname}", code=self.known_code.code,
+                environment=self.known_code.environment, arguments=self.arguments,
+                version=options.version, seed=options.seed, threads=options.threads,
+                shape=step.shape({slot.name for slot in self.slots}),
             )
         )  # fmt: skip
         return self.identity
@@ -122,8 +129,14 @@ class Node:
             order=str(run), module=step.module, qualname=step.qualname, project=project,
             arguments=self.arguments, outputs=step.outputs, seed=seed_of(step),
             threads=step.options.threads, timeout_s=step.options.timeout_s or timeout_s, code=code,
-            source=self.source,
+            source=self.source, **self._reach(),
         )  # fmt: skip
+
+    def _reach(self) -> dict[str, tuple[str, ...]]:
+        if self.known_code is None:
+            return {}
+        found = self.known_code.found
+        return {"modules": found.modules, "outside": found.outside, "executing": found.executing}
 
     def resolve(self, values: tuple[Value, ...], run: RunId) -> None:
         """Let the outputs be known."""

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.core.digest import digest_of_value
+from tidemill.core.digest import digest_of, digest_of_value
 from tidemill.core.facts import RunOpened
 from tidemill.core.run import RunId
 from tidemill.lineage.refs import resolve
 from tidemill.lineage.writing import RunDraft
+from tidemill.practices.infrastructure.project import code_folder
 from tidemill.practices.pipelines.capture import capture
-from tidemill.practices.pipelines.code_identity import (
-    code_identity,
-    environment_identity,
-)
+from tidemill.practices.pipelines.code_identity import index_of, own_digest
 from tidemill.practices.pipelines.ends import Circumstances
+from tidemill.practices.pipelines.identity.step_code import StepCodes
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
 from tidemill.practices.pipelines.loaded_code import loaded_code
 from tidemill.practices.pipelines.session_code import MAIN
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     from tidemill.core.query import Lease
     from tidemill.core.run import Status
     from tidemill.lineage.record import Record
+    from tidemill.ports.workspace import EnvironmentCapture
     from tidemill.practices.pipelines.declare import Pipeline
+    from tidemill.practices.pipelines.identity.module_index import ModuleIndex
 
 
 class RunWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +59,10 @@ class Opening:
     ) -> None:
         self._record, self._pipeline, self._wish = record, pipeline, wish
         self.at: datetime = record.moment(wish.at)
-        self.code = code_identity(record)
-        self.project_code = loaded_code(record)
+        index = index_of(record)
+        self.project_code = loaded_code(record, index)
         self._environment = record.ports.workspace.environment()
-        self.environment = environment_identity(self._environment)
+        self.codes = step_codes(record, index, self._environment)
         self.params = {
             name: Speller(f"{name} of pipeline {pipeline.name}").spell(value)
             for name, value in arguments.items()
@@ -124,9 +125,27 @@ class Opening:
         """Return the unique key of this pipeline with these contents."""
         content = digest_of_value(
             [
-                "pipeline 1", self._pipeline.name, self.params, self.code, self.environment,
+                "pipeline 2", self._pipeline.name, self.params, *self._code(),
                 sorted(identities), sorted(inputs), sorted(candidates),
             ]
         )  # fmt: skip
         project = digest_of_value(self._record.project)[3:11]
         return f"memo:pipeline:{project}:{content.partition(':')[2]}"
+
+    def _code(self) -> list[str]:
+        """Return the identities of what the pipeline's function reaches; all of a session's."""
+        function = self._pipeline.function
+        if function.__module__ == MAIN:
+            cells = {name: digest_of(text) for name, text in session_files().items()}
+            return [self.project_code, own_digest(), digest_of_value(cells)]
+        known = self.codes.of_step(function.__module__, function.__qualname__)
+        return [known.code, known.environment]
+
+
+def step_codes(record: Record, index: ModuleIndex, environment: EnvironmentCapture) -> StepCodes:
+    """Return what finds the code of a project's steps, as it lies in its folder now."""
+    workspace = record.ports.workspace
+    folders = [code_folder(record), workspace.root.resolve()]
+    sources = [path for path in workspace.sources() if path.is_file()]
+    installed = (environment, workspace.packages())
+    return StepCodes(folders, sources, index, installed, own_digest())

@@ -20,6 +20,7 @@ from tidemill.lineage.attested import kept
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.effects import perform_effects, planned_lines
 from tidemill.practices.pipelines.figures import active_figures
+from tidemill.practices.pipelines.identity.observed import Observations
 from tidemill.practices.pipelines.opening import Opening, RunWish
 from tidemill.practices.pipelines.outputs import active_plan
 from tidemill.practices.pipelines.parameters import arguments_of
@@ -46,9 +47,8 @@ def run(
     start = clock.monotonic_s()
     arguments = arguments_of(pipeline, given)
     opening = Opening(record, pipeline, arguments, wish)
-    identities = Identities(
-        code=opening.code, environment=opening.environment, project_code=opening.project_code
-    )
+    observations = Observations(record.ports.workspace.root, opening.codes)
+    identities = Identities(opening.codes, observations, opening.project_code)
     schedule = Schedule(
         record, identities, opening.begin, opening.renewal, is_in_process=wish.is_in_process
     )
@@ -64,6 +64,7 @@ def run(
         _raise_failure(schedule)
         run_id, versions, is_reused = _seal(record, opening, plan, figures)
     opening.close()
+    opening.codes.keep()
     done = perform_effects(plan, run_id, versions, at_given=wish.at is not None)
     return PipelineRun(
         run=run_id, pipeline=pipeline.name, status="done", steps=(*_lines(schedule), *done),
@@ -217,7 +218,7 @@ def _lines(schedule: Schedule) -> tuple[StepLine, ...]:
     return tuple(
         StepLine(
             name=node.step.name, state=node.state, seconds=node.seconds, run=node.run,  # type: ignore[arg-type]
-            because=node.doubt,
+            because=node.doubt or node.warning,
         )
         for node in schedule.nodes
     )  # fmt: skip

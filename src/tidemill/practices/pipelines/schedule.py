@@ -7,12 +7,13 @@ Keys are looked up and ends are committed in groups, so that a fan of thousands 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from tidemill.core.errors import LeaseHeldError, StepFailedError
 from tidemill.core.times import parse_span
+from tidemill.practices.pipelines.codecs import value_bytes
 from tidemill.practices.pipelines.ends import StepEnd, commit_ends, error_text
 from tidemill.practices.pipelines.leases import LEASE_TTL_S
 from tidemill.practices.pipelines.memo import recall
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
-    from tidemill.ports.executor import Executor, StepOutcome
+    from tidemill.ports.executor import Executor, StepOutcome, Value
     from tidemill.practices.pipelines.ends import Circumstances
+    from tidemill.practices.pipelines.identity.observed import Observations
+    from tidemill.practices.pipelines.identity.step_code import StepCodes
     from tidemill.practices.pipelines.leases import Renewal
-    from tidemill.practices.pipelines.memo import Remembered
+    from tidemill.practices.pipelines.memo import Recalled, Remembered
     from tidemill.practices.pipelines.nodes import Node, NodeState
     from tidemill.practices.pipelines.results import StepState
 
@@ -40,11 +43,11 @@ ATTEMPTS = 2
 """How often a step is tried whose worker dies."""
 
 
-class Identities(msgspec.Struct, frozen=True, kw_only=True):
+class Identities(NamedTuple):
     """What all calls of a run have in common. `project_code` is what a worker must find."""
 
-    code: str
-    environment: str
+    codes: StepCodes
+    observations: Observations
     project_code: str
 
 
@@ -76,6 +79,7 @@ class Schedule:
         self._held_since = 0.0
         self._running: dict[str, Node] = {}
         self._names: dict[str, str] = {}
+        self._held_bytes: dict[str, bytes] = {}
         self._ends: list[StepEnd] = []
         self._ends_since = 0.0
 
@@ -160,21 +164,35 @@ class Schedule:
         firsts: list[Node] = []
         for node in fresh:
             first = self._first.setdefault(
-                node.identify(self._identities.code, self._identities.environment), node
+                node.identify(self._identities.codes, self._bytes_of), node
             )
             if first is node:
                 firsts.append(node)
             else:
                 self._follow(node, first)
-        recalled = recall(self._record, [node.identity for node in firsts])
+        recalled = self._recall(firsts)
         for node in firsts:
             known = recalled.known.get(node.identity)
             if known is not None and len(known.values) == len(node.outputs):
                 self._reuse(node, known)
             else:
-                node.replaces = recalled.stale.get(node.identity) or (known.run if known else None)
+                node.replaces = dict(recalled.stale.get(node.identity, {}))
+                if known is not None:
+                    node.replaces[known.key] = known.run
                 node.state = "ready"
                 self._ready.append(node)
+
+    def _recall(self, nodes: Sequence[Node]) -> Recalled:
+        identities = [node.identity for node in nodes]
+        return recall(self._record, identities, self._identities.observations)
+
+    def _bytes_of(self, value: Value) -> bytes:
+        """Return the bytes of a value in plain spelling, read once."""
+        if value.inline is not None:
+            return value.inline
+        if value.artifact not in self._held_bytes:
+            self._held_bytes[value.artifact] = value_bytes(self._record.ports.objects, value)
+        return self._held_bytes[value.artifact]
 
     def _follow(self, node: Node, first: Node) -> None:
         """Let an equal call have the result of the first one."""
@@ -220,10 +238,10 @@ class Schedule:
 
     def _submit(self, claimed: Sequence[Node]) -> None:
         # Between our look and our claim another process may have ended the same call.
-        recalled = recall(self._record, [node.identity for node in claimed])
+        recalled = self._recall(claimed)
         for node in claimed:
             known = recalled.known.get(node.identity)
-            if known is not None and known.run != node.replaces:
+            if known is not None and known.run not in node.replaces.values():
                 self._give_back(node)
                 self._reuse(node, known)
                 continue
@@ -249,10 +267,10 @@ class Schedule:
         self._held_since = now
         held = list(self._held)
         self._held.clear()
-        recalled = recall(self._record, [node.identity for node in held])
+        recalled = self._recall(held)
         for node in held:
             known = recalled.known.get(node.identity)
-            if known is not None and known.run != node.replaces:
+            if known is not None and known.run not in node.replaces.values():
                 self._reuse(node, known)
             else:
                 self._ready.append(node)
@@ -276,6 +294,8 @@ class Schedule:
         else:
             if not self._ends:
                 self._ends_since = self._record.ports.clock.monotonic_s()
+            observed = self._identities.observations.filled(outcome.observed)
+            outcome = msgspec.structs.replace(outcome, observed=observed)
             self._ends.append(StepEnd(node, _run_id(outcome), outcome))
 
     def _keep_ends(self) -> None:
@@ -303,7 +323,7 @@ class Schedule:
             elif end.adopted is not None:
                 self._reuse(node, end.adopted)
             else:
-                node.doubt = end.doubt
+                node.doubt, node.warning = end.doubt, end.warning
                 node.resolve(end.values, end.run)
                 self._end(node, "done")
 

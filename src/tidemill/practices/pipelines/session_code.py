@@ -23,11 +23,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.canonical import canonical_json
-from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import InvalidInputError
 from tidemill.ports.executor import SourcePiece
 from tidemill.practices.infrastructure.session import notebook_shell
-from tidemill.practices.pipelines.code_identity import normal_digest
 from tidemill.practices.pipelines.session_bound import with_bound_values
 from tidemill.practices.pipelines.session_refusals import (
     refuse_changed_class,
@@ -56,11 +54,6 @@ def session_source(function: Callable[..., Any]) -> tuple[SourcePiece, ...]:
     collected = _Collected(function.__name__)
     collected.add(function.__name__, getattr(sys.modules[MAIN], function.__name__, function))
     return tuple(collected.pieces.values())
-
-
-def source_identity(code: str, pieces: Sequence[SourcePiece]) -> str:
-    """Return the digest of the project's code and of statements; cells and lines do not count."""
-    return digest_of_value(["session 1", code, [normal_digest(p.text.encode()) for p in pieces]])
 
 
 class _Collected:

@@ -1,0 +1,1 @@
+"""What decides a step's result besides its arguments: the code and packages that it reaches."""
