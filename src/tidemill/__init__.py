@@ -140,6 +140,7 @@ if TYPE_CHECKING:
     deploy = _here.deploy
     diff = _here.diff
     down = _here.down
+    explain_memo = _here.explain_memo
     feature_agreement = _here.feature_agreement
     fire_trigger = _here.fire_trigger
     frame = _here.frame

@@ -132,7 +132,7 @@ WRITTEN = {
 """Kinds that this test writes itself: before, after, and what the diff must name."""
 LIVED = {
     "contract", "profile", "verdict", "model", "report", "table", "code", "environment",
-    "machine",
+    "machine", "step_code",
 }  # fmt: skip
 """Kinds that the life of a new project leaves behind."""
 AS_TABLES = {"sample", "predictions", "labels", "quarantine"}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tidemill.practices.monitoring import open_days as monitoring_open_days
     from tidemill.practices.monitoring import operations as monitoring_operations
     from tidemill.practices.monitoring import windows as monitoring_windows
+    from tidemill.practices.pipelines import explaining as pipelines_explaining
     from tidemill.practices.pipelines import operations as pipelines_operations
     from tidemill.practices.training import operations as training_operations
     from tidemill.practices.validation import operations as validation_operations
@@ -51,6 +52,7 @@ class Methods:
         deploy = method(delivery_operations.deploy)
         diff = method(lineage_operations.diff)
         down = method(delivery_operations.down)
+        explain_memo = method(pipelines_explaining.explain_memo)
         feature_agreement = method(monitoring_agreement.feature_agreement)
         fire_trigger = method(training_operations.fire_trigger)
         frame = method(versioning_operations.frame)

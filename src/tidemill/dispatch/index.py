@@ -55,6 +55,7 @@ init | practices.infrastructure | init_project | cli | Make a project that runs,
 labels add | practices.monitoring | add_labels | cli python http | Add labels of predictions; the same again adds nothing, a newer one corrects.
 list | lineage | listing | cli python http | List refs with their newest version, or runs.
 log | lineage | log | cli python http | Say who did what to it, when and why; oldest first.
+memo explain | practices.pipelines | explain_memo | cli python http | Say why a step ran again, or would now: which function, parameter, package or file differs.
 model add | practices.versioning | add_model | cli python http | Register a model made elsewhere: a folder that Model.save wrote, or a library's own file.
 model backtest | practices.training | backtest_model | cli python http | Say how a version would have done where something else served; decides nothing.
 model compare | practices.training | compare_models | cli python http | Say whether a challenger is better than a champion, with the error that is promised.
@@ -127,6 +128,7 @@ KIND_ROOMS: Mapping[str, str] = {
     "role": "tidemill.practices.collaboration.operations",
     "sample": "tidemill.practices.versioning.operations",
     "scoring": "tidemill.practices.delivery.operations",
+    "step_code": "tidemill.practices.pipelines.operations",
     "sweep": "tidemill.practices.pipelines.operations",
     "table": "tidemill.practices.versioning.operations",
     "team": "tidemill.practices.collaboration.operations",

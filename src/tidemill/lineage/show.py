@@ -210,7 +210,9 @@ def _version_rows(record: Record, version: Version) -> tuple[Row, ...]:
 
 
 def _notes(record: Record, subject: str) -> tuple[Note, ...]:
-    query = Query(Note, where=(Where("subject", "=", subject),), order=(Order("at"),), limit=200)
+    # What a step observed is kept digest by digest for the memo; `undeclared` tells people of it.
+    where = (Where("subject", "=", subject), Where("key", "!=", "observed"))
+    query = Query(Note, where=where, order=(Order("at"),), limit=200)
     return tuple(record.ports.ledger.find(query))
 
 

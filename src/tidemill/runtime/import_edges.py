@@ -34,6 +34,8 @@ class ImportEdges:
     def __init__(self, is_own_file: Callable[[str], bool]) -> None:
         self._is_own_file = is_own_file
         self._edges: dict[str, set[str]] = {}
+        self._stated: dict[str, set[str]] = {}
+        """Imports that modules of the project state: of those that a step names they are known."""
         self._missing: set[str] = set()
         self._met: set[tuple[str, str]] = set()
         self._import, self._import_module = builtins.__import__, importlib.import_module
@@ -62,7 +64,9 @@ class ImportEdges:
             waiting.append(_FORMATS)
         met = set(waiting)
         while waiting:
-            for name in self._edges.get(waiting.pop(), ()):
+            at = waiting.pop()
+            stated = self._stated.get(at, set()) if at not in known else set()
+            for name in self._edges.get(at, set()) | stated:
                 node = self._node(name)
                 if node not in met:
                     met.add(node)
@@ -78,8 +82,10 @@ class ImportEdges:
     ) -> ModuleType:  # fmt: skip
         is_new = False
         if level == 0:
-            importer = globals_.get("__name__", "") if globals_ is not None else ""
-            is_new = self._note(str(importer), name, fromlist or ())
+            importer = str(globals_.get("__name__", "")) if globals_ is not None else ""
+            if (importer, name) not in self._met:
+                is_stated = self._is_own(importer)
+                is_new = self._note(importer, name, fromlist or (), is_stated=is_stated)
         found = self._import(name, globals_, locals_, fromlist, level)
         if is_new:
             self.state.keep_new(name)
@@ -93,7 +99,9 @@ class ImportEdges:
         self.state.keep_new(name)
         return found
 
-    def _note(self, importer: str, name: str, fromlist: Sequence[str]) -> bool:
+    def _note(
+        self, importer: str, name: str, fromlist: Sequence[str], *, is_stated: bool = False
+    ) -> bool:
         """Keep who imports whom; returns whether that is new and no part of Python or of us."""
         if (importer, name) in self._met:
             return False
@@ -103,7 +111,8 @@ class ImportEdges:
             return False
         who = self._who(importer)
         names = {name, *(f"{name}.{one}" for one in fromlist)}
-        self._edges.setdefault(who, set()).update(names)
+        edges = self._stated if is_stated else self._edges
+        edges.setdefault(who, set()).update(names)
         return True
 
     def _who(self, importer: str) -> str:

@@ -35,6 +35,9 @@ from tidemill.practices.pipelines.codecs import artifact_of
 from tidemill.practices.pipelines.identity.observed import observed_digest, shown, spelled
 from tidemill.practices.pipelines.memo import (
     OBSERVED,
+    STEP_CODE,
+    STEP_CODE_KIND,
+    UNDECLARED,
     Remembered,
     made_name,
     memo_key,
@@ -47,13 +50,8 @@ if TYPE_CHECKING:
     from tidemill.core.digest import Digest
     from tidemill.lineage.record import Record
     from tidemill.ports.executor import StepOutcome, Value
-    from tidemill.practices.pipelines.identity.step_code import KnownCode
     from tidemill.practices.pipelines.nodes import Node
 
-STEP_CODE = "step code"
-"""The edge from a step's run to the code and packages that it reaches."""
-UNDECLARED = "undeclared"
-"""The note of a run on what it read and did undeclared, for people."""
 _OUTPUT_KEPT = 4000
 """Characters of what a step printed that stay on its run."""
 _NAMED = 3
@@ -70,13 +68,14 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     stored: dict[str, Artifact] = msgspec.field(default_factory=dict)
     """What steps reach, by its identities."""
 
-    def code_of(self, record: Record, known: KnownCode | None) -> Artifact | None:
+    def code_of(self, record: Record, node: Node) -> Artifact | None:
         """Return what a step reaches as an artifact, stored once a run of a pipeline."""
-        if known is None:
+        found, known = node.kept_code, node.known_code
+        if found is None or known is None:
             return None
-        key = f"{known.code} {known.environment}"
+        key = f"{known.code} {known.environment} {found.options}"
         if key not in self.stored:
-            self.stored[key] = put_value(record, "step_code", known.found)
+            self.stored[key] = put_value(record, STEP_CODE_KIND, found)
         return self.stored[key]
 
 
@@ -109,12 +108,12 @@ class StepEnd:
 
     @property
     def warning(self) -> str:
-        """What it read undeclared, and did that nobody can verify; "": nothing."""
+        """What it read undeclared, and did that nobody can verify later; "": nothing."""
         reads = [one for one in self.outcome.observed if one.kind not in {"module", "package"}]
         told = [f"reads {shown(one)}" for one in reads[:_NAMED]]
         told += [f"and {len(reads) - _NAMED} more"] if len(reads) > _NAMED else []
         told += self.outcome.told[:_NAMED]
-        return f"undeclared: {', '.join(told)}" if told else ""
+        return ", ".join(told)
 
     @property
     def doubt(self) -> str:
@@ -175,7 +174,7 @@ def _commit(record: Record, shared: Circumstances, ends: Sequence[StepEnd]) -> N
                 [*value.objects, *([value.manifest] if value.manifest else [])]
             )
         facts += _facts(record, shared, end, now)
-        code = shared.code_of(record, end.node.known_code)
+        code = shared.code_of(record, end.node)
         if code is not None:
             facts.append(ArtifactMade(artifact=code))
             facts.append(Edge(run=end.run, artifact=code.id, role="used", name=STEP_CODE))

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 OBSERVED = "observed"
 """The note of a run on what it read undeclared."""
+UNDECLARED = "undeclared"
+"""The note of a run on what it read and did undeclared, for people."""
+STEP_CODE, STEP_CODE_KIND = "step code", "step_code"
+"""The edge from a step's run to the code and packages that it reaches, and their kind."""
 AT_ONCE = 500
 """How many keys are looked up together."""
 

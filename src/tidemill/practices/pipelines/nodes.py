@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tidemill.core.query import Lease
     from tidemill.core.run import RunId, Scalar
     from tidemill.practices.pipelines.declare import Step
-    from tidemill.practices.pipelines.identity.step_code import KnownCode, StepCodes
+    from tidemill.practices.pipelines.identity.step_code import KnownCode, StepCode, StepCodes
 
 NodeState = Literal[
     "waiting", "ready", "held", "running", "reused", "done", "failed", "skipped", "cancelled"
@@ -119,6 +119,21 @@ class Node:
             )
         )  # fmt: skip
         return self.identity
+
+    @property
+    def kept_code(self) -> StepCode | None:
+        """What it reaches and its options, as its run keeps them."""
+        if self.known_code is None:
+            return None
+        given = self.step.options
+        options = {"version": str(given.version), "seed": str(given.seed)}
+        options |= {"threads": str(given.threads)}
+        options |= {
+            f"takes {name}" if name != "return" else "returns": kind
+            for name, kind in self.step.shape({slot.name for slot in self.slots}).items()
+            if kind
+        }
+        return msgspec.structs.replace(self.known_code.found, options=options)
 
     def order(self, run: RunId, project: str, code: str, timeout_s: float) -> StepOrder:
         """Return the order for a worker; the run's id is the order's."""

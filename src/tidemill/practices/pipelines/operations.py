@@ -13,7 +13,10 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.lineage.artifacts import read_bytes, read_value, tree_entries
 from tidemill.lineage.wording import short_id
 from tidemill.ports.workspace import EnvironmentCapture, MachineCapture
+from tidemill.practices.pipelines.explaining import explain_memo
 from tidemill.practices.pipelines.figures import open_runs
+from tidemill.practices.pipelines.identity.differences import StepCodeChange, code_differences
+from tidemill.practices.pipelines.identity.step_code import StepCode
 from tidemill.practices.pipelines.lookup import declared_pipeline
 from tidemill.practices.pipelines.opening import RunWish
 from tidemill.practices.pipelines.release import is_inside, pipeline_name, release_of
@@ -164,6 +167,17 @@ def diff_sweeps(record: Record, old: Artifact, new: Artifact) -> SweepChange:
     return SweepChange(before=show_sweep(record, old), after=show_sweep(record, new))
 
 
+def show_step_code(record: Record, artifact: Artifact) -> StepCode:
+    """Return the code and packages that a step reaches, by name."""
+    return read_value(record, artifact, StepCode)
+
+
+def diff_step_codes(record: Record, old: Artifact, new: Artifact) -> StepCodeChange:
+    """Return which statements, packages and options differ."""
+    before, now = show_step_code(record, old), show_step_code(record, new)
+    return StepCodeChange(changes=tuple(code_differences(before, now)))
+
+
 def show_environment(record: Record, artifact: Artifact) -> EnvironmentCapture:
     """Return what was installed."""
     found = read_value(record, artifact, EnvironmentCapture)
@@ -200,6 +214,11 @@ OPERATIONS: tuple[Operation, ...] = (
             "tidemill sweep delay --until 2013-04-01 --random 20 rate=log:0.01..0.3 --parallel 2",
         ),
     ),
+    Operation(
+        function=explain_memo,
+        command=("memo", "explain"),
+        examples=("tidemill memo explain train", "tidemill memo explain run:4f1c09aa"),
+    ),
 )
 
 KINDS: tuple[Kind, ...] = (
@@ -210,6 +229,12 @@ KINDS: tuple[Kind, ...] = (
         what="a pipeline over many points, by rank",
         show=show_sweep,
         diff=diff_sweeps,
+    ),
+    Kind(
+        name="step_code",
+        what="the statements and packages that a step reaches",
+        show=show_step_code,
+        diff=diff_step_codes,
     ),
     Kind(
         name="value",

@@ -19,6 +19,7 @@ from tidemill.core.ref import Version
 from tidemill.lineage.attested import kept
 from tidemill.ports.ledger import ConditionFailedError
 from tidemill.practices.pipelines.effects import perform_effects, planned_lines
+from tidemill.practices.pipelines.explaining import planned_because
 from tidemill.practices.pipelines.figures import active_figures
 from tidemill.practices.pipelines.identity.observed import Observations
 from tidemill.practices.pipelines.opening import Opening, RunWish
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tidemill.core.run import RunId
     from tidemill.lineage.record import Record
     from tidemill.practices.pipelines.declare import Pipeline
+    from tidemill.practices.pipelines.nodes import Node
+    from tidemill.practices.pipelines.results import StepState
 
 Figures = list[tuple[str, float, int]]
 
@@ -56,7 +59,7 @@ def run(
     plan.is_point = wish.is_point
     figures: Figures = []
     if wish.is_plan:
-        return _planned(pipeline, plan, arguments)
+        return _planned(pipeline, plan, arguments, observations)
     with _sealed_on_error(pipeline, opening, schedule):
         with _active(plan, figures):
             result = _call(record, pipeline, arguments)
@@ -74,8 +77,9 @@ def run(
 
 
 def _planned(
-    pipeline: Pipeline[..., Any], plan: Plan, arguments: Mapping[str, object]
-) -> PipelineRun:
+    pipeline: Pipeline[..., Any], plan: Plan, arguments: Mapping[str, object],
+    observations: Observations,
+) -> PipelineRun:  # fmt: skip
     because = ""
     with _active(plan, []):
         try:
@@ -84,12 +88,27 @@ def _planned(
             because = error.what
     states = plan.schedule.plan()
     lines = [
-        StepLine(name=node.step.name, state=state, run=node.run) for node, state in states.items()
-    ]
+        StepLine(
+            name=node.step.name, state=state, run=node.run,
+            because=_why(plan.record, node, state, observations),
+        )
+        for node, state in states.items()
+    ]  # fmt: skip
     if because:
         lines.append(StepLine(name="…", state="unknown", because=because))
     lines += planned_lines(plan)
     return PipelineRun(run=None, pipeline=pipeline.name, status="planned", steps=tuple(lines))
+
+
+def _why(record: Record, node: Node, state: StepState, observations: Observations) -> str:
+    """Return why a step would run, or what it waits for."""
+    if state == "run":
+        return planned_because(record, node, observations)
+    if state != "unknown":
+        return f"run:{node.run[-8:]}" if node.run else ""
+    makers = (getattr(slot.output, "node", None) for slot in node.slots)
+    waits = dict.fromkeys(maker.step.name for maker in makers if maker and not maker.is_over)
+    return f"it takes what {', '.join(waits)} will give" if waits else ""
 
 
 @contextmanager
@@ -190,12 +209,11 @@ def _seal(
 
 
 def _key(opening: Opening, plan: Plan) -> str:
-    """Return the key of what was run on what; results that are not memoized count themselves."""
+    """Return the key of what was run on what and gave what: a file that a step reads counts."""
     inputs = [str(output.value and output.value.artifact) for output in plan.inputs]
     inputs += [
         str(output.value and output.value.artifact)
         for node in plan.schedule.nodes
-        if node.doubt
         for output in node.outputs
     ]
     contents = [candidate.content() for candidate in plan.candidates]
@@ -218,7 +236,7 @@ def _lines(schedule: Schedule) -> tuple[StepLine, ...]:
     return tuple(
         StepLine(
             name=node.step.name, state=node.state, seconds=node.seconds, run=node.run,  # type: ignore[arg-type]
-            because=node.doubt or node.warning,
+            because=node.doubt or (f"undeclared: {node.warning}" if node.warning else ""),
         )
         for node in schedule.nodes
     )  # fmt: skip

@@ -27,6 +27,8 @@ Name = tuple[str, str]
 
 _BUILTINS = frozenset(dir(builtins))
 _OF_MODULES = frozenset({"__name__", "__file__", "__spec__", "__path__", "__package__", "__dict__"})
+_LONGEST_SHOWN = 80
+"""Characters of a constant that is kept as it is, so that a difference can be told."""
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -255,7 +257,8 @@ def parts_of(modules: ProjectModules, closure: Closure) -> Iterator[tuple[str, s
             statement = apart.statements[place]
             yield f"{module}:{statement.name}", part_digest(statement, looks=closure.looks)
     for (module, name), value in closure.values.items():
-        yield f"{module}:{name}", _short(f"{name}={value}")
+        text = f"{name}={value}"
+        yield f"{module}:{name}", text if len(text) <= _LONGEST_SHOWN else _short(text)
     for name, path in closure.aliases.items():
         module, _, bound = name.rpartition(".")
         yield f"{module}:import {bound}", _short(f"{bound}{path}")

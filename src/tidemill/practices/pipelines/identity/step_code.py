@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.digest import digest_of_value
+from tidemill.core.text import folded
 from tidemill.practices.pipelines.identity.effects import Slicer
 from tidemill.practices.pipelines.identity.packages import Packages, python_files
 from tidemill.practices.pipelines.identity.project_modules import ProjectModules
@@ -45,8 +46,32 @@ class StepCode(msgspec.Struct, frozen=True, kw_only=True):
     tidemill: str
     """Digest of our own code."""
     modules: tuple[str, ...] = ()
+    """Modules of the project that are imported for it."""
     outside: tuple[str, ...] = ()
+    """Top-level names of other modules that it names."""
     executing: tuple[str, ...] = ()
+    """Modules of the project of which it reaches more than definitions."""
+    step: str = ""
+    """Its function, as `module:qualname`; empty: it lies in a session."""
+    roots: tuple[str, ...] = ()
+    """Classes and functions that its arguments name, as `module:qualname`."""
+    libraries: tuple[str, ...] = ()
+    """What loads its inputs."""
+    options: Mapping[str, str] = {}
+    """Its version, seed, threads, and how values are handed to it."""
+
+    def __str__(self) -> str:
+        by_module: dict[str, list[str]] = {}
+        for key in self.code:
+            module, _, name = key.partition(":")
+            by_module.setdefault(module, []).append(name)
+        versions = [f"{name} {told.partition(' ')[0]}" for name, told in self.packages.items()]
+        lines = [f"step {self.step or 'of a session'}"]
+        lines += [f"  {module}: {', '.join(names)}" for module, names in sorted(by_module.items())]
+        lines += [f"  packages: {', '.join(versions) or 'none'}", f"  Python {self.python}"]
+        return folded("\n".join(lines))
+
+    __repr__ = __str__
 
 
 class KnownCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +146,16 @@ class StepCodes:
             self._known[key] = known_code(self._found(module, qualname, source, own, libraries))
         return self._known[key]
 
+    def again(self, before: StepCode) -> StepCode:
+        """Return what a step reaches now of which is kept what it reached; its module is there."""
+        module, _, qualname = before.step.partition(":")
+        named = frozenset((one, name) for one, _, name in (r.partition(":") for r in before.roots))
+        return self._found(module, qualname, (), named, frozenset(before.libraries))
+
+    def has(self, module: str) -> bool:
+        """Return whether a module is one of the project, or ours."""
+        return self._modules.has(module) or module.startswith("tidemill.")
+
     def module_digest(self, name: str) -> str:
         """Return the digest of a whole module of the project; "": there is none of this name."""
         path = self._modules.files.get(name)
@@ -164,6 +199,8 @@ class StepCodes:
             order=found.sequence, packages=self._reached(outside, is_released=bool(released)),
             python=self.packages.python, tidemill=self._own, modules=found.modules,
             outside=tuple(sorted(outside)), executing=found.executing,
+            step="" if source else f"{module}:{qualname}", libraries=tuple(sorted(libraries)),
+            roots=tuple(sorted(f"{one}:{name}" for one, name in named)),
         )  # fmt: skip
 
     def _reached(self, outside: set[str], *, is_released: bool) -> dict[str, str]:
