@@ -39,6 +39,7 @@ _OPTIONS = (
 
 
 _STARTED: list[subprocess.Popen] = []
+"""Kept, since others may use a server for longer than who started it."""
 
 
 class Server:
@@ -47,6 +48,7 @@ class Server:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._process: subprocess.Popen | None = None
         self._users = (folder / "users").open("w")
         fcntl.flock(self._users, fcntl.LOCK_SH)
         with (folder / "starting").open("w") as starting:
@@ -61,6 +63,7 @@ class Server:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self._process = process
         _STARTED.append(process)
         until = time.monotonic() + DEADLINE_S
         while not (self.folder / "address.json").exists():
@@ -103,9 +106,9 @@ class Server:
     def close(self) -> None:
         """Let go of it; the last who does ends it."""
         self._users.close()
-        for process in _STARTED:
+        if self._process:
             with contextlib.suppress(subprocess.TimeoutExpired):  # somebody else uses it
-                process.wait(timeout=2)
+                self._process.wait(timeout=2)
 
 
 def drop(database: str, schema: str) -> None:

@@ -174,9 +174,10 @@ while True:
 
 @pytest.mark.slow
 def test_a_server_killed_in_the_middle_of_commits_loses_nothing_that_was_acknowledged(
-    tmp_path, ledger_clock
+    tmp_path, ledger_clock, request
 ) -> None:
     server = Server(tmp_path / "server", durable=True)
+    request.addfinalizer(server.close)
     url = server.database("kills")
     writers = [
         subprocess.Popen(
@@ -218,7 +219,6 @@ def test_a_server_killed_in_the_middle_of_commits_loses_nothing_that_was_acknowl
     report = journal_report(ledger)
     assert (report.is_intact, report.entries) == (True, 2 * len(found))
     ledger.close()
-    server.close()
 
 
 def test_writers_that_want_the_same_things_in_another_order_never_stand_in_a_circle(

@@ -57,6 +57,14 @@ class PostgresSession:
         except psycopg.ProgrammingError as error:
             raise _typed(error) from error
 
+    def begin(self, *statements: str) -> None:
+        """Begin a transaction with statements that have no answer; one way to the server for all.
+
+        Each statement of the transaction sees what was committed before that one.
+        """
+        script = "; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *statements))
+        self._connection.execute(script.encode(), prepare=False)
+
     def executemany(
         self, sql: str, parameters: list[tuple[Any, ...]], /
     ) -> psycopg.Cursor[tuple[Any, ...]]:

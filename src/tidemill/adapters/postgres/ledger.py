@@ -216,8 +216,7 @@ class PostgresLedger:
 
         def migrated(connection: Connection) -> None:
             session = PostgresSession(connection)
-            session.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            session.execute("SELECT pg_advisory_xact_lock(?)", (self._lock(""),))
+            session.begin(*self._claim(None))
             schema = self._address.schema
             if _first(session, "SELECT to_regnamespace(?) IS NULL", schema):
                 session.execute(f"CREATE SCHEMA {schema}")  # letters, digits and _
@@ -241,9 +240,7 @@ class PostgresLedger:
             nodes = numbered(session, node_names(batches))
             return write_batches(session, POSTGRES, self._clock, batches, nodes)
 
-        once = _Once(
-            self._connections, lambda session: self._claim(session, claims(batches)), write
-        )
+        once = _Once(self._connections, self._claim(claims(batches)), write)
         outcomes: Sequence[Outcome] = []
         try:
             with self._mark() as mark:
@@ -259,7 +256,7 @@ class PostgresLedger:
 
     def _once(self, names: Iterable[str], act: Callable[[PostgresSession], T]) -> T:
         """Do something in a transaction of its own, durably, and not twice."""
-        once = _Once(self._connections, lambda session: self._claim(session, names), act)
+        once = _Once(self._connections, self._claim(names), act)
         with self._mark() as mark:
             return once.done(mark)
 
@@ -268,25 +265,25 @@ class PostgresLedger:
 
         def acted(connection: Connection) -> T:
             session = PostgresSession(connection)
-            session.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            session.execute("SET LOCAL synchronous_commit = off")
-            self._claim(session, [lease_claim(lease.key)])
+            claim = self._claim([lease_claim(lease.key)])
+            session.begin("SET LOCAL synchronous_commit = off", *claim)
             result = act(session)
             session.execute("COMMIT")
             return result
 
         return self._connections.patiently(acted)
 
-    def _claim(self, session: PostgresSession, names: Iterable[str] | None) -> None:
+    def _claim(self, names: Iterable[str] | None) -> list[str]:
+        """Return the statements that wait until these names are free, and take them."""
         locks = sorted({self._lock(name) for name in names or ()})
         gate = self._lock("")
         if names is None or len(locks) > MOST_CLAIMS:
-            session.execute("SELECT pg_advisory_xact_lock(?)", (gate,))
-            return
-        session.execute("SELECT pg_advisory_xact_lock_shared(?)", (gate,))
-        session.execute(
-            "SELECT pg_advisory_xact_lock(claim) FROM unnest(?::bigint[]) AS claim", (locks,)
-        )
+            return [f"SELECT pg_advisory_xact_lock({gate})"]
+        taken = ", ".join(map(str, locks))
+        return [
+            f"SELECT pg_advisory_xact_lock_shared({gate})",
+            f"SELECT pg_advisory_xact_lock(lock) FROM unnest('{{{taken}}}'::bigint[]) AS lock",  # noqa: S608 - numbers
+        ]
 
     def _lock(self, name: str) -> int:
         """Return the number that a name of this record is locked by; the empty one is all of it."""
@@ -325,7 +322,7 @@ class _Once(Generic[T]):
     def __init__(
         self,
         connections: Connections,
-        claim: Callable[[PostgresSession], None],
+        claim: Sequence[str],
         act: Callable[[PostgresSession], T],
     ) -> None:
         self._connections, self._claim, self._act = connections, claim, act
@@ -364,12 +361,10 @@ class _Once(Generic[T]):
             self.is_committed = True
             return self.result  # type: ignore[return-value]  # what that transaction did
         self._is_asked = False
-        session.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        self._claim(session)
-        session.execute(
-            "INSERT INTO counter (name, value) VALUES (?, ?)"
+        session.begin(
+            *self._claim,
+            f"INSERT INTO counter (name, value) VALUES ('{mark.name}', {mark.number})"  # noqa: S608 - ours
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (mark.name, mark.number),
         )
         self.result = self._act(session)
         self._is_asked = True
