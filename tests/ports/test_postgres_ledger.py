@@ -570,6 +570,43 @@ def test_the_seal_of_a_run_waits_for_the_figures_of_another_process(
     other.close()
 
 
+@pytest.mark.slow
+def test_a_process_that_stands_still_in_a_commit_holds_others_up_for_seconds_only(
+    postgres_record, facts, ledger_clock
+) -> None:
+    stopped, other = (PostgresLedger(postgres_record, ledger_clock) for _ in range(2))
+    batch = facts.batch(facts.created())
+    with contextlib.suppress(UnavailableError), stopped._connections.lent() as connection:
+        session = postgres_connections.PostgresSession(connection)
+        session.begin(*stopped._claim([f"ref {facts.ref}"]))
+        start = time.monotonic()
+        other.commit(batch)
+        assert time.monotonic() - start < 10
+        session.execute("SELECT 1")
+    assert stopped.commit(batch).block is None
+    stopped.close()
+    other.close()
+
+
+def test_commits_are_durable_also_where_the_database_would_not_wait(
+    postgres, postgres_database, postgres_record, ledger_clock
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(postgres_database)["dbname"]
+
+    def kept(setting: str) -> str:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}')
+        ledger = PostgresLedger(postgres_record, ledger_clock)
+        with ledger._connections.lent() as connection:
+            found = connection.execute("SHOW synchronous_commit").fetchone()[0]
+        ledger.close()
+        return found
+
+    assert [kept(setting) for setting in ("off", "remote_apply", "DEFAULT")] == [
+        "on", "remote_apply", "on",
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def ledger_clock() -> SystemClock:
     return SystemClock()
