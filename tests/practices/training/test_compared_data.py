@@ -105,6 +105,7 @@ def test_a_trigger_compares_a_model_without_times_on_the_newest_held_out_rows(
     record, project_folder
 ) -> None:
     (project_folder / "learning.py").write_text(PROJECT)
+    (project_folder / "test_learning.py").write_text("def test_nothing():\n    pass\n")
     added(record, project_folder, "orders", orders(0))
     run_pipeline(record, "learn", params={"trees": "2"})
     first = resolve(record, "model:sales@1")
@@ -137,6 +138,7 @@ def test_a_trigger_compares_a_model_without_times_on_the_newest_held_out_rows(
 def trained(record, project_folder):
     """Two versions on data that the record knows, the second far better, its gates passed."""
     (project_folder / "learning.py").write_text(PROJECT)
+    (project_folder / "test_learning.py").write_text("def test_nothing():\n    pass\n")
     added(record, project_folder, "orders", orders(0))
     for trees in (2, 80):
         made = run_pipeline(record, "learn", params={"trees": str(trees)})

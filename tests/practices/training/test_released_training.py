@@ -63,6 +63,7 @@ deploy = true
 @pytest.fixture
 def mill(project, record, tidemill):
     (project / "flow.py").write_text(FLOW)
+    (project / "test_flow.py").write_text("def test_nothing():\n    pass\n")
     file = project / "tidemill.toml"
     plain = file.read_text()
     file.write_text(plain + RULES.replace("delay@prod", "delay"))

@@ -79,6 +79,7 @@ deploy = true
 @pytest.fixture
 def served(record, project_folder):
     (project_folder / "delay_loop.py").write_text(PIPELINE)
+    (project_folder / "test_delay.py").write_text("def test_nothing():\n    pass\n")
     file = project_folder / "tidemill.toml"
     file.write_text(file.read_text() + TRIGGER)
     yield record

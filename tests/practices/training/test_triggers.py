@@ -130,6 +130,7 @@ def rows_trigger(pipeline="good", cooldown="0s") -> str:
 def declare(project_folder):
     """Writes the project's triggers, beside its pipelines."""
     (project_folder / "pipeline.py").write_text(PIPELINE)
+    (project_folder / "test_pipeline.py").write_text("def test_nothing():\n    pass\n")
     file = project_folder / "tidemill.toml"
     head = file.read_text() + "\n[gates]\nmax_latency_ms = 1000\n"
 
@@ -434,3 +435,83 @@ def test_what_a_rule_names_and_nobody_has_seen_is_noted_with_what_was_probably_m
     declare(rows_trigger() + 'compare = "data:evnets"')
     (state,) = list_triggers(record).triggers
     assert state.notes[0] == "data:evnets is not in the record (yet); did you mean events?"
+
+
+DRIFT = """
+[[trigger]]
+name = "drifted"
+kind = "drift"
+pipeline = "good"
+model = "m"
+params = { until = "{window.start}" }
+cooldown = "7d"
+"""
+
+
+def raise_drift(record, at: datetime) -> None:
+    from tidemill.lineage.artifacts import put_value
+    from tidemill.lineage.writing import opened
+    from tidemill.practices.drift.alerts import Raised, raise_alert
+
+    with opened(record, kind="drift", name="m", at=at) as run:
+        verdict = run.made(put_value(record, "note", "it drifted"))
+        raised = Raised(
+            deployment="m", check="drift.data", model=verdict.id, model_version="model:m@1",
+            window="2013-05", days=("2013-05-02",), because="x moved", verdict=verdict.id,
+        )  # fmt: skip
+        raise_alert(record, run, raised)
+
+
+def test_an_alert_is_not_answered_by_the_champion_itself(record, declare) -> None:
+    declare(MONTHLY, DRIFT)
+    tick(record, at=APRIL)
+    assert tick(record, at=MAY).decisions[0].promoted
+    raise_drift(record, MAY + timedelta(days=2))
+
+    def drifted(at: datetime):
+        declare(DRIFT)
+        return only(tick(record, at=at))
+
+    same = drifted(MAY + timedelta(days=9))
+    assert "equals the champion" in same.outcome, str(same)
+    assert "tried again once new rows can be let in" in same.outcome
+    for day in (10, 25):  # in the same window the same rows: nothing to train on
+        held = drifted(MAY + timedelta(days=day))
+        assert (held.action, "the champion itself" in held.why) == ("held", True), str(held)
+    june = drifted(MAY + timedelta(days=32))
+    assert (june.action, june.candidate) == ("fired", "model:m@2"), str(june)
+    assert not june.is_same_model
+    assert drifted(MAY + timedelta(days=45)).action == "waiting"
+
+
+def test_new_data_let_an_alert_be_tried_again_after_the_cooldown(record, declare) -> None:
+    declare(MONTHLY, DRIFT)
+    tick(record, at=APRIL)
+    tick(record, at=MAY)
+    raise_drift(record, MAY + timedelta(days=2))
+    declare(DRIFT)
+    assert only(tick(record, at=MAY + timedelta(days=9))).is_same_model
+    add_events(record, 50, MAY + timedelta(days=10))
+    held = only(tick(record, at=MAY + timedelta(days=12)))
+    assert (held.action, "7d" in held.why) == ("held", True), str(held)
+    assert only(tick(record, at=MAY + timedelta(days=17))).action == "fired"
+
+
+def test_a_trigger_promotes_nothing_that_a_check_by_hand_would_not_pass(
+    record, declare, project_folder
+) -> None:
+    from tidemill.practices.integration.operations import check
+
+    declare(MONTHLY)
+    (project_folder / "test_pipeline.py").unlink()
+    tick(record, at=APRIL)
+    refused = only(tick(record, at=MAY))
+    assert (refused.promoted, refused.gates) == (False, "not_run")
+    assert "code.tests: the project has no tests" in refused.outcome
+    assert "gates of code, data and model: not run" in str(refused)
+    by_hand = check(record, refused.candidate, at=MAY)
+    (whole,) = by_hand.combined
+    assert (whole.state, whole.is_unchanged) == ("not_run", True)
+    part = check(record, refused.candidate, only=("model",), at=MAY)
+    assert not part.combined
+    assert "asked was only model" in str(part)

@@ -43,6 +43,12 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
             lines += [f"  {line}" for line in _told(gate.findings)]
             lines += [f"  fix {f.rule}: {f.fix}" for f in gate.findings if _asks(f)]
         lines.append(f"check: {self.state.replace('_', ' ')}")
+        asked = {gate.name for gate in self.gates}
+        if "model" in asked and GATES not in asked:
+            lines.append(
+                f"note: asked was only {' and '.join(sorted(asked))}; the check "
+                f"{GATES!r} of policies and triggers asks code, data and model"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -50,7 +50,8 @@ def run_gates(
 ) -> CheckReport:
     """Ask every gate; of models those of `pointer`, or of each model's newest version.
 
-    A pointer at a release asks the gates of code and data inside it, and for a plan of its run.
+    Only all of them together give the verdict `gates`, which policies and triggers ask for. A
+    pointer at a release asks the gates of code and data inside it, and for a plan of its run.
 
     Raises:
         UsageError: `only` names something else than code, data, model.
@@ -75,7 +76,8 @@ def run_gates(
     general = tuple(gates)
     for version in models:
         own = _told("model", str(version), partial(_model_gates, record, version, bounds, at))
-        gates += [*own, combined_gate(record, version, [*general, *own], at=at)]
+        whole = [] if only else [combined_gate(record, version, [*general, *own], at=at)]
+        gates += [*own, *whole]
     return _report(gates)
 
 

@@ -44,12 +44,14 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
     `fired` are causes that are answered or being answered, `failed` those whose last training
     failed as things are now; `failures` is how many did in a row, the last one ended at
-    `failed_end`. `last_end` is of the last training that did not fail.
+    `failed_end`. `same_rows` are alerts whose training gave the champion itself, where another
+    training would see no other rows yet. `last_end` is of the last training that did not fail.
     """
 
     fired: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     failures: int = 0
+    same_rows: frozenset[str] = frozenset()
     failed_end: datetime | None = None
     last_end: datetime | None = None
     is_running: bool = False
@@ -82,6 +84,11 @@ def decide(trigger: Trigger, causes: Sequence[Cause], past: Past, now: datetime)
     enough = tuple(cause for cause in new if not cause.lacking)
     if not enough:
         return _hold(new, "not-enough", "; ".join(cause.lacking for cause in new))
+    if all(cause.key in past.same_rows for cause in enough) and not is_manual:
+        return _hold(
+            enough, "same-rows",
+            "its training gave the champion itself; tried again once new rows can be let in",
+        )  # fmt: skip
     if (held := _not_yet(trigger, enough, past, now)) is not None:
         return _hold(enough, *held)
     return Ruling(

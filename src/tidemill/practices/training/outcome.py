@@ -35,6 +35,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     promoted: bool = False
     deployed: bool = False
     outcome: str = ""
+    is_same_model: bool = False
+    """Whether the training gave the champion itself, or no model: an alert is not answered so."""
     ran: str = ""
     """The release that ran, or `working copy`."""
     notes: tuple[str, ...] = ()
@@ -48,7 +50,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         elif self.ran:
             lines.append(f"  ran {self.ran}")
         if self.candidate:
-            lines.append(f"  candidate {self.candidate}, gates {self.gates or 'not asked'}")
+            gates = self.gates.replace("_", " ") or "not asked"
+            lines.append(f"  candidate {self.candidate}, gates of code, data and model: {gates}")
         if self.difference is not None:
             interval = "" if self.low is None else f" ({self.low:+z.4g} to {self.high:+z.4g})"
             lines.append(

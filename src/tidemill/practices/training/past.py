@@ -19,6 +19,7 @@ from tidemill.lineage.writing import newest_version, opened
 from tidemill.practices.pipelines.code_identity import code_identity, environment_identity
 from tidemill.practices.pipelines.release import release_of
 from tidemill.practices.training.decision import Past
+from tidemill.practices.training.new_rows import left_open, lets_in_new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +89,7 @@ def past_of(
     taken_up: Mapping[str, RunId],
     *,
     is_running: bool,
+    at: datetime,
 ) -> Past:
     """Return what counts for a trigger's decision.
 
@@ -97,6 +99,7 @@ def past_of(
         runs: trainings of its model, newest first.
         taken_up: its causes and the run that took each up last, see `answered`.
         is_running: whether another process trains the model now.
+        at: effective time of the decision.
     """
     open_again = {run.id for run in runs if run.status in _OPEN_AGAIN}
     own = own_runs(runs, trigger.name)
@@ -105,12 +108,39 @@ def past_of(
     in_a_row = failed_in_a_row(record, trigger, runs)
     as_now = {run.id for run in in_a_row}
     ends = [effective_end(run) for run in runs if run.status == "done"]
+    same = _same_model(record, trigger, runs, taken_up)
+    not_answered = open_again | unanswered | {run.id for run in same}
+    waiting = {run.id for run in same if not _may_differ(record, trigger, run, at)}
     return Past(
-        fired=frozenset(k for k, run in taken_up.items() if run not in open_again | unanswered),
+        fired=frozenset(k for k, run in taken_up.items() if run not in not_answered),
+        same_rows=frozenset(k for k, run in taken_up.items() if run in waiting),
         failed=frozenset(k for k, run in taken_up.items() if run in unanswered & as_now),
         failures=len(in_a_row), failed_end=effective_end(in_a_row[0]) if in_a_row else None,
         last_end=max(filter(None, ends), default=None), is_running=is_running,
     )  # fmt: skip
+
+
+def _same_model(
+    record: Record, trigger: Trigger, runs: Sequence[Run], taken_up: Mapping[str, RunId]
+) -> list[Run]:
+    """Return the trainings that took up an alert and gave the champion itself."""
+    if trigger.kind not in {"drift", "performance"}:
+        return []
+    last = set(taken_up.values())
+    done = [run for run in runs if run.status == "done" and run.id in last]
+    found = left_open(record, [run.id for run in done])
+    return [run for run in done if run.id in found]
+
+
+def _may_differ(record: Record, trigger: Trigger, training: Run, at: datetime) -> bool:
+    return not _is_as_now(record, trigger, training) or lets_in_new_rows(
+        record, trigger, training, at
+    )
+
+
+def _is_as_now(record: Record, trigger: Trigger, training: Run) -> bool:
+    tried = str(training.params.get(TRIED, "")).split(" ")
+    return f"{trigger.name}:{circumstances(record, trigger)}" in tried
 
 
 def own_runs(runs: Sequence[Run], trigger: str) -> list[Run]:

@@ -185,7 +185,7 @@ class _Training:
         """Train and go as far as the evidence allows."""
         candidate = self._train(params)
         if candidate is None:
-            return self._end("the pipeline gave no new candidate: nothing has changed")
+            return self._same("the pipeline gave no new candidate: nothing has changed")
         self._tell(candidate=str(candidate))
         self.run.used(candidate.artifact, name="candidate", source=candidate.run)
         gates = self._gates(candidate)
@@ -193,7 +193,7 @@ class _Training:
             return self.told
         champion = self._champion()
         if champion is not None and champion.artifact == candidate.artifact:
-            return self._end(f"{candidate} equals the champion: nothing to promote")
+            return self._same(f"{candidate} equals the champion: nothing to promote")
         try:
             verdicts = [gates, *self._compared(candidate, champion)]
         except REFUSALS as error:
@@ -202,6 +202,13 @@ class _Training:
         if self.told.outcome:
             return self.told
         return self._promote(candidate, verdicts)
+
+    def _same(self, outcome: str) -> Decision:
+        """End without another model; alerts stay causes, as nothing has answered them."""
+        self._tell(is_same_model=True)
+        if any(one.kind in {"drift", "performance"} for one in self.call.merged):
+            outcome += "; the alert is tried again once new rows can be let in"
+        return self._end(outcome)
 
     def _train(self, params: Mapping[str, Scalar]) -> Version | None:
         texts = {name: str(value) for name, value in params.items()}
@@ -214,13 +221,13 @@ class _Training:
         return resolve(self.record, made[-1]) if made else None
 
     def _gates(self, candidate: Version) -> ArtifactId | None:
-        """Ask the gates; None: they say no, and the outcome says which."""
-        report = run_gates(self.record, str(candidate), only=("model",), at=self.call.at)
+        """Ask every gate, as `tidemill check MODEL` does; None: they say no, the outcome which."""
+        report = run_gates(self.record, str(candidate), at=self.call.at)
         (combined,) = report.combined
         self._tell(gates=combined.state)
         if combined.verdict is not None:
             self.run.used(combined.verdict, name="gates", source=combined.run)
-        if report.has_passed:
+        if combined.state in {"pass", "warn"}:
             return combined.verdict
         failed = [f for f in combined.findings if f.state not in {"pass", "warn"}]
         self._end("refused by the gates: " + "; ".join(f"{f.rule}: {f.what}" for f in failed[:3]))

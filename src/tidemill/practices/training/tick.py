@@ -85,7 +85,7 @@ def _tick_model(
         else:
             causes = causes_of(record, trigger, rule_since(record, trigger, at), at)
         known = taken_up[trigger.name]
-        past = past_of(record, trigger, runs, known, is_running=not is_alone)
+        past = past_of(record, trigger, runs, known, is_running=not is_alone, at=at)
         rulings[trigger.name] = decide(trigger, causes, past, at)
     firing = [t for t in triggers if rulings[t.name].action == "fire"]
     merged = [t for t in firing if t.plan() == firing[0].plan()]
