@@ -23,7 +23,7 @@ from tidemill.kernels.python_names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "col_offset"})
 _WORD = re.compile(r"\w+")
@@ -39,7 +39,7 @@ _WITH_DOCSTRINGS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _FIELDS_OUTSIDE = ("decorator_list", "bases", "keywords")
 
 
-def normal_digest_of(node: ast.AST) -> str:
+def normal_digest_of(node: ast.AST, nodes: Sequence[ast.AST] | None = None) -> str:
     r"""Return 32 hex digits of the normal form of a statement.
 
     >>> one, other = ast.parse("def f(a):\n  b = a\n  return b").body, ast.parse(
@@ -47,15 +47,15 @@ def normal_digest_of(node: ast.AST) -> str:
     >>> normal_digest_of(one[0]) == normal_digest_of(other[0])
     True
     """
-    dump = _Dump(node)
+    dump = _Dump(ast.walk(node) if nodes is None else nodes)
     dump.put(node)
     return _digest(dump.parts)
 
 
-def notes_digest_of(node: ast.AST) -> str:
+def notes_digest_of(nodes: Iterable[ast.AST]) -> str:
     """Return the digest of annotations, for code that reads them; "" where there are none."""
     parts: list[str] = []
-    for part in ast.walk(node):
+    for part in nodes:
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
             parts += [ast.unparse(note) for note in notes_of(part)]
         elif isinstance(part, ast.AnnAssign):
@@ -63,11 +63,11 @@ def notes_digest_of(node: ast.AST) -> str:
     return _digest(parts) if parts else ""
 
 
-def docs_digest_of(node: ast.AST) -> str:
+def docs_digest_of(nodes: Iterable[ast.AST]) -> str:
     """Return the digest of docstrings, for code that reads them; "" where there are none."""
     parts = [
         text
-        for part in ast.walk(node)
+        for part in nodes
         if isinstance(part, _WITH_DOCSTRINGS)
         and (text := ast.get_docstring(part, clean=False)) is not None
     ]
@@ -81,7 +81,7 @@ def _digest(parts: Iterable[str]) -> str:
 class _Dump:
     """Writes a tree as texts, with locals numbered in the order in which they are bound."""
 
-    def __init__(self, whole: ast.AST) -> None:
+    def __init__(self, whole: Iterable[ast.AST]) -> None:
         self.parts: list[str] = []
         self._scope: Scope | None = None
         self._numbers: dict[int, dict[str, str]] = {}
@@ -203,10 +203,10 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     return body
 
 
-def _kept_names(whole: ast.AST) -> frozenset[str] | None:
+def _kept_names(whole: Iterable[ast.AST]) -> frozenset[str] | None:
     """Return names of locals that may be seen, as words of texts; None: all of them may be."""
     words: set[str] = set()
-    for part in ast.walk(whole):
+    for part in whole:
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             words.update(_WORD.findall(part.value))
         elif (isinstance(part, ast.Name) and part.id in _BY_NAME) or (

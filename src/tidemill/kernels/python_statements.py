@@ -22,7 +22,7 @@ from tidemill.kernels.python_normal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 VERSION = 1
 """Raise it when the same source is taken apart differently: it is part of every digest."""
@@ -91,6 +91,11 @@ class Statement(msgspec.Struct, frozen=True, array_like=True):
     """Texts in it, where it finds modules or names by a text (eval, import_module); else None."""
 
     @property
+    def may_act(self) -> bool:
+        """Whether it may change anything but its names while the module is executed."""
+        return bool(self.is_unknown or self.touches or self.calls or self.bases)
+
+    @property
     def looks(self) -> bool:
         """Whether it may look at docstrings or annotations of others."""
         return not _LOOKS.isdisjoint(self.marks)
@@ -118,8 +123,13 @@ def take_apart(source: bytes) -> Module:
     except (SyntaxError, ValueError, RecursionError):
         digest = blake3(source).hexdigest()[:32]
         return Module(digest=digest, statements=(), is_sound=False)
-    bound = frozenset(name for node in tree.body for name in _bound_by(node))
-    parts = tuple(_statement(node, bound) for node in _counted(tree))
+    walked = [(node, list(ast.walk(node))) for node in _counted(tree)]
+    binds = [tuple(dict.fromkeys(_bound_by(node, nodes))) for node, nodes in walked]
+    bound = frozenset(name for names in binds for name in names)
+    parts = tuple(
+        _statement(node, nodes, names, bound)
+        for (node, nodes), names in zip(walked, binds, strict=True)
+    )
     counted = [part for part in parts if part.binds != ("__doc__",)]
     whole = [str(VERSION), *(f"{part.digest}{part.notes}" for part in counted)]
     whole += [normal_digest_of(node) for node in tree.body if _is_for_others(node)]
@@ -144,21 +154,24 @@ def _is_for_others(node: ast.stmt) -> bool:
     return ast.unparse(node.test) in _FOR_OTHERS
 
 
-def _statement(node: ast.stmt, bound: frozenset[str]) -> Statement:
+def _statement(
+    node: ast.stmt, nodes: Sequence[ast.AST], binds: tuple[str, ...], bound: frozenset[str]
+) -> Statement:
+    """Return a statement; `nodes` are all in it, `bound` the names that its module binds."""
     reads, effects = Reads().read([node]), Effects().read(node)
-    binds = tuple(dict.fromkeys(_bound_by(node)))
     kept = {path: None for path in reads.maybe if path.partition(".")[0] in bound}
-    marks, is_dynamic = _marks(node)
+    marks, is_dynamic = _marks(node, nodes)
     return Statement(
         name=binds[0] if binds else _shown(node), kind=_kind(node),
-        digest=normal_digest_of(node), notes=notes_digest_of(node), docs=docs_digest_of(node),
-        binds=binds, reads=tuple(sorted(reads.found | kept)), imports=tuple(_imports(node)),
+        digest=normal_digest_of(node, nodes), notes=notes_digest_of(nodes),
+        docs=docs_digest_of(nodes),
+        binds=binds, reads=tuple(sorted(reads.found | kept)), imports=tuple(_imports(nodes)),
         aliases=tuple(_aliases(node)), stars=tuple(_stars(node)),
         touches=tuple(sorted(effects.touched)), calls=tuple(sorted(effects.called)),
         passes=tuple(sorted(effects.passed)), bases=tuple(sorted(effects.bases)),
         discards=effects.discards, is_unknown=effects.is_unknown, runs=effects.runs,
         value=_value(node), marks=marks,
-        words=tuple(sorted(_words(node))) if is_dynamic else None,
+        words=tuple(sorted(_words(nodes))) if is_dynamic else None,
     )  # fmt: skip
 
 
@@ -168,18 +181,18 @@ def _shown(node: ast.stmt) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _marks(node: ast.stmt) -> tuple[tuple[str, ...], bool]:
+def _marks(node: ast.stmt, nodes: Sequence[ast.AST]) -> tuple[tuple[str, ...], bool]:
     """Return what a statement mentions that matters elsewhere, and whether it is dynamic."""
     if isinstance(node, ast.Assign) and node.targets[0].__dict__.get("id") == "__doc__":
         return (), False
     found: set[str] = set()
     is_dynamic = False
-    for part in ast.walk(node):
-        chain = chain_of(part)
+    for part in nodes:
         if isinstance(part, ast.Name):
             is_dynamic = is_dynamic or part.id in _DYNAMIC_NAMES
             found.add(part.id)
         elif isinstance(part, ast.Attribute):
+            chain = chain_of(part)
             is_dynamic = is_dynamic or part.attr in _DYNAMIC_ATTRIBUTES
             is_dynamic = is_dynamic or chain == ("sys", ["modules"])
             found |= {part.attr, *({"get_annotations"} if chain == _SIGNATURE else ())}
@@ -207,7 +220,7 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
         yield from _executed(part)
 
 
-def _bound_by(node: ast.stmt) -> Iterator[str]:
+def _bound_by(node: ast.stmt, nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Yield names of the module that a statement binds, or that its functions do (`global`)."""
     for part in _executed(node):
         if isinstance(part, _DEFINITIONS):
@@ -218,7 +231,7 @@ def _bound_by(node: ast.stmt) -> Iterator[str]:
             yield from (name for name, _ in imported(part))
         else:
             yield from captured(part)
-    for part in ast.walk(node):
+    for part in nodes:
         if isinstance(part, ast.Global):
             yield from part.names
 
@@ -230,8 +243,8 @@ def _aliases(node: ast.stmt) -> Iterator[tuple[str, str]]:
             yield from imported(part)
 
 
-def _imports(node: ast.stmt) -> Iterator[Imported]:
-    for part in ast.walk(node):
+def _imports(nodes: Sequence[ast.AST]) -> Iterator[Imported]:
+    for part in nodes:
         if isinstance(part, ast.Import):
             yield from (Imported(0, alias.name) for alias in part.names)
         elif isinstance(part, ast.ImportFrom):
@@ -255,7 +268,7 @@ def _value(node: ast.stmt) -> str | None:
     return literal(value) if isinstance(target, ast.Name) else None
 
 
-def _words(node: ast.stmt) -> Iterator[str]:
-    for part in ast.walk(node):
+def _words(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for part in nodes:
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             yield part.value[:2000]

@@ -11,6 +11,7 @@ from blake3 import blake3
 from tidemill.core.errors import InvalidInputError
 from tidemill.ports.executor import StepOrder, Value
 from tidemill.practices.pipelines import memo
+from tidemill.practices.pipelines.identity.step_code import named_objects
 from tidemill.practices.pipelines.outputs import Output
 from tidemill.practices.pipelines.parameters import refuse_secret
 from tidemill.practices.pipelines.session_code import MAIN, session_source
@@ -91,13 +92,30 @@ class Node:
         """
         for name, given in arguments.items():
             before = len(self.slots)
-            spelled = Speller(f"{name} of step {self.step.name}", self._hand_on(name)).spell(given)
+            spelled = Speller(
+                f"{name} of step {self.step.name}", self._hand_on(name), is_parameter=True
+            ).spell(given)
             refuse_secret(f"{name} of step {self.step.name}", name, spelled)
             self.arguments[name] = spelled
             if isinstance(given, str):
                 self._refuse_path(name, given)
             if len(self.slots) == before:
                 self.params[name] = self._shown(name, spelled)
+        self._add_of_session()
+
+    def _add_of_session(self) -> None:
+        """Let a worker have the functions and classes of the session that arguments name."""
+        found = {name for module, name in named_objects(self.arguments) if module == MAIN}
+        if not found:
+            return
+        if self.step.module != MAIN:
+            raise InvalidInputError(
+                f"step {self.step.name} of {self.step.module} is given {', '.join(sorted(found))}"
+                " of this session, which its worker does not have",
+                fix="define it in a module of the project",
+            )
+        names = sorted({name.partition(".")[0] for name in found})
+        self.source = session_source(self.step.function, names)
 
     def identify(self, codes: StepCodes, held: Callable[[Value], bytes]) -> str:
         """Return the identity; all inputs must be known. `held` returns the bytes of a value."""

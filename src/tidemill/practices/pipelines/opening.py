@@ -62,7 +62,7 @@ class Opening:
         index = index_of(record)
         self.project_code = loaded_code(record, index)
         self._environment = record.ports.workspace.environment()
-        self.codes = step_codes(record, index, self._environment)
+        self.codes = step_codes(record, index, self._environment, is_here=wish.is_in_process)
         self.params = {
             name: Speller(f"{name} of pipeline {pipeline.name}").spell(value)
             for name, value in arguments.items()
@@ -142,10 +142,12 @@ class Opening:
         return [known.code, known.environment]
 
 
-def step_codes(record: Record, index: ModuleIndex, environment: EnvironmentCapture) -> StepCodes:
+def step_codes(
+    record: Record, index: ModuleIndex, environment: EnvironmentCapture, *, is_here: bool = False
+) -> StepCodes:
     """Return what finds the code of a project's steps, as it lies in its folder now."""
     workspace = record.ports.workspace
     folders = [code_folder(record), workspace.root.resolve()]
     sources = [path for path in workspace.sources() if path.is_file()]
     installed = (environment, workspace.packages())
-    return StepCodes(folders, sources, index, installed, own_digest())
+    return StepCodes(folders, sources, index, installed, own_digest(), is_here=is_here)

@@ -35,7 +35,7 @@ from tidemill.practices.pipelines.session_refusals import (
 from tidemill.practices.pipelines.spelling import Speller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MAIN = "__main__"
 LARGEST_CONSTANT_BYTES = 64 * 1024
@@ -44,8 +44,12 @@ _FUTURE = "from __future__ import annotations"
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
-def session_source(function: Callable[..., Any]) -> tuple[SourcePiece, ...]:
+def session_source(
+    function: Callable[..., Any], also: Iterable[str] = ()
+) -> tuple[SourcePiece, ...]:
     """Return the statements that define a function of `__main__`, in the order to execute them.
+
+    `also` are names of the session that its arguments need: functions and classes.
 
     Raises:
         InvalidInputError: its source is not kept, or it reads a global that is no function, class,
@@ -53,6 +57,8 @@ def session_source(function: Callable[..., Any]) -> tuple[SourcePiece, ...]:
     """
     collected = _Collected(function.__name__)
     collected.add(function.__name__, getattr(sys.modules[MAIN], function.__name__, function))
+    for name in also:
+        collected.add(name, getattr(sys.modules[MAIN], name))
     return tuple(collected.pieces.values())
 
 

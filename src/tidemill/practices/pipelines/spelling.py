@@ -6,6 +6,7 @@ with one key that begins with `$`:
 
     {"$tuple": [1, 2]}  {"$date": "2013-04-01"}  {"$time": "2013-04-01T00:00:00Z"}
     {"$struct": "module:Name", "fields": {...}}  {"$value": ...}  (a value handed on)
+    {"$function": "module:name"}  {"$partial": [function, arguments, options]}  (parameters only)
 
 Never pickle, `repr` or `hash()`: none of them is the same in two processes.
 """
@@ -21,6 +22,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +49,14 @@ class Speller:
     """Spells one value. `hand_on` spells what the caller knows better; None: not of that kind."""
 
     def __init__(
-        self, what: str, hand_on: Callable[[object], dict[str, object] | None] | None = None
+        self,
+        what: str,
+        hand_on: Callable[[object], dict[str, object] | None] | None = None,
+        *,
+        is_parameter: bool = False,
     ) -> None:
-        self._what, self._hand_on = what, hand_on
+        """A parameter may also be a function or class that a worker finds by its name."""
+        self._what, self._hand_on, self._is_parameter = what, hand_on, is_parameter
 
     def spell(self, value: object) -> object:
         """Return the value as plain data.
@@ -71,7 +78,27 @@ class Speller:
             return self._fields(value, names)
         if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
             return self.spell(value.item())  # type: ignore[attr-defined]
+        if self._is_parameter and callable(value):
+            return self._callable(value)
         raise self._refused(value)
+
+    def _callable(self, value: Any) -> object:  # noqa: ANN401 - a function, class or partial
+        if isinstance(value, partial):
+            given = dict(value.keywords)
+            return {"$partial": [self.spell(one) for one in (value.func, list(value.args), given)]}
+        function = getattr(value, "function", value)  # of a step
+        module = getattr(function, "__module__", None)
+        name = getattr(function, "__qualname__", "")
+        if not isinstance(module, str) or not isinstance(name, str) or not name:
+            raise self._refused(value)
+        if "<" in name or _found(module, name) is not value:
+            raise InvalidInputError(
+                f"{self._what} holds the function {name} of {module}, which a worker cannot find by"
+                " its name",
+                fix="define it with def at the top of a module, or pass functools.partial of one"
+                " that is",
+            )
+        return {"$function": f"{module}:{name}"}
 
     def _integer(self, value: int) -> object:
         return value if _SMALLEST <= value <= _LARGEST else {"$int": str(value)}
@@ -193,6 +220,8 @@ _PLAIN: dict[str, Callable[[dict[str, Any]], object]] = {
     "$time": lambda data: from_microseconds(data["$time"]).isoformat(),
     "$span": lambda data: str(timedelta(microseconds=data["$span"])),
     "$enum": lambda data: data["$enum"][1],
+    "$function": lambda data: data["$function"].partition(":")[2],
+    "$partial": lambda data: [_plain(part) for part in data["$partial"]],
     "$struct": lambda data: _plain(data["fields"]),
     "$dict": lambda data: [[_plain(key), _plain(item)] for key, item in data["$dict"]],
 }
@@ -214,11 +243,31 @@ def type_path(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
+def _found(module: str, name: str) -> object:
+    """Return what a module has under a dotted name; None: nothing."""
+    found: object = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def find_type(path: str) -> Any:  # noqa: ANN401 - any class
     """Return the class that `module:qualname` names.
 
     Raises:
         InvalidInputError: it is not there any more, or it is no class of values.
+    """
+    found = find_object(path)
+    if not isinstance(found, type):
+        raise InvalidInputError(f"{path} is no class", fix="run the step again")
+    return found
+
+
+def find_object(path: str) -> Any:  # noqa: ANN401 - a class or function
+    """Return what `module:qualname` names.
+
+    Raises:
+        InvalidInputError: it is not there any more.
     """
     module, _, qualname = path.partition(":")
     try:
@@ -227,11 +276,9 @@ def find_type(path: str) -> Any:  # noqa: ANN401 - any class
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise InvalidInputError(
-            f"the value needs the class {path}, which is not there: {error}",
-            fix="bring the class back under this name, or run the step again",
+            f"the value needs {path}, which is not there: {error}",
+            fix="bring it back under this name, or run the step again",
         ) from None
-    if not isinstance(found, type):
-        raise InvalidInputError(f"{path} is no class", fix="run the step again")
     return found
 
 
@@ -265,6 +312,11 @@ def _read_enum(data: dict[str, Any], hand_in: Any) -> object:  # noqa: ANN401, A
     return kind[name]
 
 
+def _read_partial(data: dict[str, Any], hand_in: Any) -> object:  # noqa: ANN401
+    function, arguments, options = (read(part, hand_in) for part in data["$partial"])
+    return partial(function, *arguments, **options)
+
+
 _TAGS: dict[str, Callable[[dict[str, Any], Any], object]] = {
     "$int": lambda data, _: int(data["$int"]),
     "$float": lambda data, _: float(data["$float"]),
@@ -279,5 +331,7 @@ _TAGS: dict[str, Callable[[dict[str, Any], Any], object]] = {
     "$span": lambda data, _: timedelta(microseconds=data["$span"]),
     "$decimal": lambda data, _: Decimal(data["$decimal"]),
     "$enum": _read_enum,
+    "$function": lambda data, _: find_object(data["$function"]),
+    "$partial": _read_partial,
     "$struct": _read_struct,
 }

@@ -6,7 +6,6 @@ may touch meets what the step has reached; with it counts what it needs, until n
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from tidemill.practices.pipelines.identity.slices import (
@@ -50,6 +49,7 @@ class Slicer:
         self._is_installed = is_installed
         self._touched: dict[tuple[str, int], Touched] = {}
         self._data: dict[Name, frozenset[Name]] = {}
+        self._imported: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
 
     def slice(self, roots: Sequence[tuple[str, str]]) -> Slice:
         """Return what names of modules reach; an empty name is all of a module."""
@@ -96,11 +96,11 @@ class Slicer:
         """Yield digests of statements whose order counts: effects, and names bound again."""
         for module in order:
             apart = self._modules.apart(module)
-            for place, statement in enumerate(apart.statements if apart else ()):
-                is_again = any(len(apart.binders[one]) > 1 for one in statement.binds)  # type: ignore[union-attr]
-                is_reached = (module, place) in closure.reached and statement.kind != "import"
-                if is_reached and (is_again or (module, place) in counted):
-                    yield f"{module} {part_digest(statement, looks=closure.looks)}"
+            for place in apart.ordered if apart else ():
+                is_reached = (module, place) in closure.reached
+                if apart and is_reached and (place in apart.again or (module, place) in counted):
+                    digest = part_digest(apart.statements[place], looks=closure.looks)
+                    yield f"{module} {digest}"
 
     def _order(self, closure: Closure, first: Sequence[str]) -> list[str]:
         """Return the modules that are imported, in about the order in which Python does it."""
@@ -122,21 +122,32 @@ class Slicer:
                 continue
             met.add(module)
             waiting.append((module, True))
-            inner = list(self._imports(apart, reached.get(module, set())))
+            inner = self._imports(apart, reached.get(module, set()))
             waiting += [
                 (name, False) for name in reversed([*self._modules.parents(module), *inner])
             ]
         return list(done)
 
-    def _imports(self, apart: Apart, reached: set[int]) -> Iterator[str]:
-        for place, statement in enumerate(apart.statements):
-            if statement.kind in {"def", "class"} and place not in reached:
-                continue
-            for one in statement.imports:
-                target = apart.absolute(one.level, one.module)
-                for name in (target, *(f"{target}.{below}" for below in one.names)):
-                    if self._modules.has(name):
-                        yield from (*self._modules.parents(name), name)
+    def _imports(self, apart: Apart, reached: set[int]) -> list[str]:
+        """Return the modules that a module imports: when it is executed, and in what is reached."""
+        if apart.name not in self._imported:
+            self._imported[apart.name] = [
+                (place, tuple(self._targets_of(apart, statement)))
+                for place, statement in enumerate(apart.statements)
+                if statement.imports
+            ]
+        found: list[str] = []
+        for place, names in self._imported[apart.name]:
+            if apart.statements[place].kind in {"import", "data"} or place in reached:
+                found += names
+        return found
+
+    def _targets_of(self, apart: Apart, statement: Statement) -> Iterator[str]:
+        for one in statement.imports:
+            target = apart.absolute(one.level, one.module)
+            for name in (target, *(f"{target}.{below}" for below in one.names)):
+                if self._modules.has(name):
+                    yield from (*self._modules.parents(name), name)
 
     def _counting(
         self, closure: Closure, order: Sequence[str], counted: set[tuple[str, int]]
@@ -146,10 +157,9 @@ class Slicer:
             (module, place)
             for module in order
             if (apart := self._modules.apart(module)) is not None
-            for place, statement in enumerate(apart.statements)
+            for place in apart.acting
             if (module, place) not in counted
-            and _may_act(statement)
-            and self._meets(closure, apart, place, statement)
+            and self._meets(closure, apart, place, apart.statements[place])
         ]
 
     def _meets(self, closure: Closure, apart: Apart, place: int, statement: Statement) -> bool:
@@ -318,12 +328,3 @@ class Slicer:
         if name[1]:
             closure.add(*name)
         return closure
-
-
-def _may_act(statement: Statement) -> bool:
-    return bool(statement.is_unknown or statement.touches or statement.calls or statement.bases)
-
-
-def is_stdlib(top: str) -> bool:
-    """Return whether a top-level name is of Python itself."""
-    return top in sys.stdlib_module_names

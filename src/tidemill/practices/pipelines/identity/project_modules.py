@@ -33,6 +33,14 @@ class Apart:
         self.stars: tuple[Imported, ...] = tuple(
             star for statement in module.statements for star in statement.stars
         )
+        self.acting = [place for place, one in enumerate(module.statements) if one.may_act]
+        """Statements that may change something while the module is executed."""
+        again = {p for places in self.binders.values() if len(places) > 1 for p in places}
+        self.ordered = sorted(
+            place for place in {*again, *self.acting} if module.statements[place].kind != "import"
+        )
+        """Statements whose order may count: those, and those that bind names again."""
+        self.again = again
 
     def absolute(self, level: int, module: str) -> str:
         """Return the full name of a module that an import here names."""

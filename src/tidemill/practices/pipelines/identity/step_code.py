@@ -14,6 +14,7 @@ import msgspec
 from tidemill.core.digest import digest_of_value
 from tidemill.core.text import folded
 from tidemill.practices.pipelines.identity.effects import Slicer
+from tidemill.practices.pipelines.identity.loaded import replaced_parts
 from tidemill.practices.pipelines.identity.packages import Packages, python_files
 from tidemill.practices.pipelines.identity.project_modules import ProjectModules
 
@@ -105,14 +106,16 @@ class StepCodes:
         index: takes them apart.
         installed: what is installed, and what of it is imported.
         own: digest of our own code.
+        is_here: whether steps run in this process, with what it has put in place of files.
     """
 
     def __init__(
         self, folders: Sequence[Path], sources: Sequence[Path], index: ModuleIndex,
         installed: tuple[EnvironmentCapture, Sequence[Package]], own: str,
+        *, is_here: bool = False,
     ) -> None:  # fmt: skip
         self.packages = Packages(*installed)
-        self._index, self._own = index, own
+        self._index, self._own, self._is_here = index, own, is_here
         roots = self.packages.editable_roots()
         self._folders = (*folders, *roots)
         self.sources = (*sources, *(path for root in roots for path in python_files(root)))
@@ -134,13 +137,17 @@ class StepCodes:
             held: bytes of values in plain spelling: their classes count too.
         """
         codecs = tuple(codecs)
-        named = {*_named(arguments), *(pair for data in held for pair in _held(data))}
+        named = {*named_objects(arguments), *(pair for data in held for pair in _held(data))}
         named |= {_class_of(codec) for codec in codecs if codec.startswith("struct ")}
         own = frozenset(
             pair for pair in named if self._modules.has(pair[0]) or pair[0].startswith(RELEASED)
         )
         kinds = {codec.partition(" ")[0] for codec in codecs}
-        libraries = frozenset(_LIBRARIES[kind] for kind in kinds & _LIBRARIES.keys())
+        tops = {name.partition(".")[0] for name, _ in named - own}
+        libraries = frozenset(
+            {top for top in tops if self.packages.is_installed(top)}
+            | {_LIBRARIES[kind] for kind in kinds & _LIBRARIES.keys()}
+        )
         key = (module, qualname, tuple(piece.text for piece in source), own, libraries)
         if key not in self._known:
             self._known[key] = known_code(self._found(module, qualname, source, own, libraries))
@@ -191,11 +198,14 @@ class StepCodes:
             for one in (module, *(one for one, _ in named))
             if (top := one.partition(".")[0]).startswith(RELEASED)
         }
+        code = {**found.parts, **{f"{top}:release": digest for top, digest in released.items()}}
+        if self._is_here:
+            code |= replaced_parts(slicer.modules, found.parts)
         outside = {*found.outside, *libraries}
         if module.startswith("tidemill."):
             outside |= {"polars", "numpy"}
         return StepCode(
-            code={**found.parts, **{f"{top}:release": digest for top, digest in released.items()}},
+            code=code,
             order=found.sequence, packages=self._reached(outside, is_released=bool(released)),
             python=self.packages.python, tidemill=self._own, modules=found.modules,
             outside=tuple(sorted(outside)), executing=found.executing,
@@ -210,7 +220,7 @@ class StepCodes:
         return self.packages.reached(sorted(outside))
 
 
-def _named(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - spelled data
+def named_objects(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - spelled data
     """Yield what spelled arguments name as `module:qualname`."""
     if isinstance(value, str):
         match = _OBJECT.fullmatch(value) if ":" in value else None
@@ -218,10 +228,10 @@ def _named(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - spelled d
             yield match[1], match[2]
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _named(item)
+            yield from named_objects(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _named(item)
+            yield from named_objects(item)
 
 
 def _class_of(codec: str) -> tuple[str, str]:
