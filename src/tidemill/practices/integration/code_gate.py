@@ -12,9 +12,10 @@ from tidemill.core.check import Finding
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.times import parse_span
 from tidemill.practices.infrastructure.project import code_folder, project_modules, project_root
+from tidemill.practices.pipelines.undeclared import undeclared_by_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tidemill.lineage.record import Record
@@ -27,8 +28,8 @@ _TAIL = 12
 
 
 def code_findings(record: Record, bounds: Bounds) -> tuple[Finding, ...]:
-    """Return findings on the imports and on the tests of a project."""
-    return (_imports(record), _tests(record, bounds))
+    """Return findings on a project's imports, its tests, and what its steps do undeclared."""
+    return (_imports(record), *_undeclared(record), _tests(record, bounds))
 
 
 def test_files(root: Path) -> list[Path]:
@@ -49,6 +50,17 @@ def _imports(record: Record) -> Finding:
         return Finding(rule="imports", state="fail", what=error.what, fix=error.fix)
     names = ", ".join(module.__name__ for module in modules)
     return Finding(rule="imports", state="pass", what=f"{len(modules)} modules declare: {names}")
+
+
+def _undeclared(record: Record) -> Iterator[Finding]:
+    """Yield what steps read or did besides what they are given, when they last ran."""
+    for step, text in undeclared_by_steps(record).items():
+        yield Finding(
+            rule="undeclared", state="warn", what=f"step {step}: {text}",
+            fix="give the step a parameter, tm.data(...) or a folder; what it reads of files and"
+            " variables is looked at before its result is reused, connections and other programs"
+            " are not",
+        )  # fmt: skip
 
 
 def _tests(record: Record, bounds: Bounds) -> Finding:

@@ -28,6 +28,7 @@ from tidemill.practices.integration.verdicts import Gate, Judged, Question, ask
 from tidemill.practices.pipelines.capture import capture
 from tidemill.practices.pipelines.code_identity import code_identity
 from tidemill.practices.pipelines.release import KIND, release_of
+from tidemill.practices.pipelines.undeclared import undeclared_by_steps
 from tidemill.practices.validation.contract import Contract, spec_of
 from tidemill.practices.validation.folder_contract import FolderContract
 from tidemill.practices.validation.operations import check_data
@@ -110,7 +111,10 @@ def code_gate(record: Record, bounds: Bounds, *, at: datetime | None = None) -> 
     question = Question(
         check="code", subject=record.project,
         judged=(Judged(artifact=captured.code.id, name="code"),),
-        memo=(code_identity(record), captured.environment.id, tests, bounds.test_timeout),
+        memo=(
+            code_identity(record), captured.environment.id, tests, bounds.test_timeout,
+            undeclared_by_steps(record),
+        ),
     )  # fmt: skip
     return ask(
         record, question, lambda: code_findings(record, bounds), at=at, attach=captured.attach
