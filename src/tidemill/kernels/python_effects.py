@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from tidemill.kernels.python_names import Reads, chain_of
+from tidemill.kernels.python_names import Reads, chain_of, is_harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,7 @@ class Effects:
         self.is_unknown = False
         self.discards = False
         self.runs = False
+        self._harmless: set[ast.expr] = set()
 
     def read(self, node: ast.stmt) -> Effects:
         """Collect of a statement; returns itself."""
@@ -66,7 +67,8 @@ class Effects:
 
     def _part(self, part: ast.AST) -> None:
         if isinstance(part, ast.Call):
-            self._call(part)
+            if part not in self._harmless:
+                self._call(part)
         elif isinstance(part, ast.Expr):
             self.discards = self.discards or isinstance(part.value, ast.Call | ast.Await)
         elif isinstance(part, ast.Attribute | ast.Subscript):
@@ -80,7 +82,11 @@ class Effects:
 
     def _definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         for decorator in node.decorator_list:
+            before = self.runs
             self._callee(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if is_harmless(decorator):
+                self.runs = before
+                self._harmless.add(decorator)
         if isinstance(node, ast.ClassDef):
             self.bases |= set(Reads().read(node.bases).found)
             for keyword in node.keywords:

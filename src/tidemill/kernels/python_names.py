@@ -202,13 +202,14 @@ def chain_of(node: ast.AST) -> tuple[str, list[str]] | None:
 
 def keeps_notes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return whether annotations of a function may decide: a decorator of others may read them."""
-    return any(_last_name(one) not in HARMLESS_DECORATORS for one in node.decorator_list)
+    return not all(is_harmless(one) for one in node.decorator_list)
 
 
-def _last_name(decorator: ast.expr) -> str:
+def is_harmless(decorator: ast.expr) -> bool:
+    """Return whether a decorator is one of those that look at nothing but the function's result."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     chain = chain_of(node)
-    return [chain[0], *chain[1]][-1] if chain else ""
+    return chain is not None and [chain[0], *chain[1]][-1] in HARMLESS_DECORATORS
 
 
 def is_plain_note(annotation: ast.expr) -> bool:

@@ -24,9 +24,6 @@ from tidemill.kernels.python_normal import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-VERSION = 1
-"""Raise it when the same source is taken apart differently: it is part of every digest."""
-
 _LOOKS = frozenset({"__doc__", "getdoc", "get_type_hints", "__annotations__", "get_annotations"})
 _MARKS = frozenset({"__subclasses__", "__init_subclass__", "__set_name__", "metaclass"})
 _DYNAMIC_NAMES = frozenset({"eval", "exec", "__import__", "globals", "import_module"})
@@ -131,7 +128,7 @@ def take_apart(source: bytes) -> Module:
         for (node, nodes), names in zip(walked, binds, strict=True)
     )
     counted = [part for part in parts if part.binds != ("__doc__",)]
-    whole = [str(VERSION), *(f"{part.digest}{part.notes}" for part in counted)]
+    whole = [f"{part.digest}{part.notes}" for part in counted]
     whole += [normal_digest_of(node) for node in tree.body if _is_for_others(node)]
     digest = blake3("".join(whole).encode()).hexdigest()[:32]
     return Module(digest=digest, statements=parts)

@@ -33,6 +33,8 @@ _STARTS = frozenset({"subprocess.Popen", "os.system", "os.posix_spawn", "os.spaw
 _PINNED = ("OMP_", "PYTHON", "TIDEMILL_")
 _PINNED_ENDS = ("_NUM_THREADS", "_MAX_THREADS")
 """Variables that the worker sets itself, from what is part of the identity."""
+_RUNNER = "tidemill.runtime.step_runner"
+"""Whose frames begin what is done for a step."""
 _MOST = 200
 """Files that are hashed for one step at most; with more the step is not memoized."""
 
@@ -142,7 +144,7 @@ class Observation:
     def _importing(self) -> str | None:
         """Return the module of the project whose top level is executed; None: a function is."""
         frame: FrameType | None = sys._getframe(4)  # noqa: SLF001 - where it is read is asked
-        while frame is not None:
+        while frame is not None and frame.f_globals.get("__name__") != _RUNNER:
             if frame.f_code.co_name == "<module>" and self._is_own_code(frame):
                 return str(frame.f_globals.get("__name__"))
             frame = frame.f_back

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from blake3 import blake3
 
-from tidemill.kernels.python_statements import VERSION, Module, take_apart
+from tidemill.kernels import python_statements
+from tidemill.kernels.python_statements import Module, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 RACY_NS = 2_000_000_000
 """How old a change must be until times are believed."""
-_FORM = f"{VERSION}.1"
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +67,7 @@ class ModuleIndex:
         with contextlib.suppress(OSError):  # a folder that cannot be written costs time only
             self._place.parent.mkdir(parents=True, exist_ok=True)
             aside = self._place.with_suffix(f".{os.getpid()}.tmp")
-            aside.write_bytes(msgspec.msgpack.encode(_File(form=_FORM, rows=rows)))
+            aside.write_bytes(msgspec.msgpack.encode(_File(form=_form(), rows=rows)))
             aside.replace(self._place)
         self._fresh.clear()
 
@@ -107,4 +108,13 @@ def _recalled(place: Path | None) -> dict[str, _Row]:
         found = msgspec.msgpack.decode(place.read_bytes(), type=_File)
     except (OSError, msgspec.DecodeError):
         return {}
-    return found.rows if found.form == _FORM else {}
+    return found.rows if found.form == _form() else {}
+
+
+@lru_cache(maxsize=1)
+def _form() -> str:
+    """Return the digest of what takes modules apart: rows of another one are not believed."""
+    whole = blake3()
+    for path in sorted(Path(python_statements.__file__).parent.glob("python_*.py")):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
