@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.kernels.text_times import times_of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -166,6 +167,8 @@ def _converted(given: pl.Series, wanted: pl.DataType) -> pl.Series | None:
     """Return a series in another type, null where a value does not fit; None: it never can."""
     try:
         if given.dtype == pl.String and isinstance(wanted, pl.Datetime):
+            if wanted.time_zone == "UTC":
+                return times_of_texts(given).cast(wanted)
             times = given.str.to_datetime(time_unit="us", time_zone=wanted.time_zone, strict=False)
             return times.cast(wanted)
         if given.dtype == pl.String and wanted == pl.Date:

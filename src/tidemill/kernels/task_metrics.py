@@ -110,6 +110,15 @@ def label_codes(task: Task, labels: Sequence[object], *, window: str) -> NDArray
     return codes
 
 
+def unknown_labels(task: Task, labels: Sequence[object]) -> NDArray[np.bool_]:
+    """Return which labels are no class of the task, nor a number where it predicts one."""
+    given = np.asarray(labels)
+    if task.kind == "regression":
+        return np.full(len(labels), given.dtype.kind not in "fbiu")
+    known = set(_class_names(task))
+    return np.array([_spelled(label) not in known for label in labels], dtype=np.bool_)
+
+
 def _class_names(task: Task) -> tuple[str, ...]:
     if task.kind == "multiclass":
         return task.classes

@@ -162,7 +162,7 @@ def test_a_decided_class_without_probabilities_is_judged_by_accuracy(record):
     ("change", "what"),
     [
         ({"score": pl.lit(1.5)}, "no probability"),
-        ({"at": pl.lit("soon")}, "no times"),
+        ({"at": pl.lit("soon")}, "no date or time"),
     ],
 )
 def test_what_is_no_score_or_time_is_refused_and_nothing_is_added(record, change, what):
@@ -184,3 +184,111 @@ def test_in_a_folder_a_watched_model_needs_three_commands(tidemill, project):
         done = tidemill(*line.split())
         assert done.returncode == 0, done.stderr
     assert "auc" in done.stdout
+
+
+def csv(folder, name, *lines):
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return name
+
+
+def test_rows_that_cannot_be_taken_are_told_with_their_reason_and_the_counts_add_up(
+    tidemill, project
+):
+    rows = ["id,at,score", "z1,2024-01-01,0.2", "z2,2024-01-01T05:00:00Z,0.2abc", ",2024-01-02,0.3"]
+    csv(project, "p.csv", *rows, "z4,,0.4", "z5,2024-01-02 07:30:00,")
+    line = "predictions add churn p.csv --key id --time at --task binary --at 2024-02-01"
+    first = tidemill(*line.split())
+    assert first.returncode == 0, first.stderr
+    assert "1 prediction of churn added" in first.stdout
+    assert "score is no number (row 2 'z2': '0.2abc')" in first.stdout
+    for told in ("no key (row 3)", "no time (row 4 'z4')", "no score (row 5 'z5')"):
+        assert told in first.stdout
+    again = tidemill(*line.split())
+    assert (again.returncode, "1 was there already" in again.stdout) == (0, True), again.stdout
+    assert "1 row was left out: no key" in again.stdout
+    csv(project, "p.csv", rows[0], *rows[2:])
+    none = tidemill(*line.split())
+    assert none.returncode == 5
+    assert "none of the 2 predictions could be taken" in none.stderr
+    assert "'0.2abc'" in none.stderr
+
+
+def test_dates_and_times_may_stand_in_one_column_and_what_is_neither_is_named(record):
+    rows = told("binary").head(3)
+    mixed = rows.with_columns(
+        at=pl.Series(["2024-01-01", "2024-01-02T06:30:00Z", "2024-01-03 06:30:00+02:00"])
+    )
+    add(record, mixed)
+    sealed = scan_seals(record, known_seals(record, "shop")).sort("id").collect()
+    assert [f"{at:%d %H:%M}" for at in sealed["at"]] == ["01 00:00", "02 06:30", "03 04:30"]
+    bad = mixed.with_columns(at=pl.Series(["2024-01-01", "2024-13-01", None]))
+    with pytest.raises(InvalidInputError, match="'2024-13-01' in row 2 of column 'at' is no date"):
+        add(record, bad)
+
+
+def test_a_decided_class_that_is_unknown_is_left_out_by_its_key(record):
+    rows = told("multiclass").select("id", "at", score="label").head(3)
+    odd = rows.with_columns(score=pl.Series(["a", "b", "x"]))
+    found = add(record, odd, task="multiclass", classes=CLASSES)
+    assert (found.rows, found.rows_added, found.dropped) == (3, 2, 1)
+    assert "score is no class of a, b, c (row 3 '01-2': 'x')" in str(found)
+
+
+def test_labels_of_an_unknown_class_are_left_out_and_a_report_tells_of_those_before(record):
+    rows = told("multiclass")
+    add(record, rows)
+    odd = rows.head(3).with_columns(label=pl.Series(["a", "x", "b"]))
+    found = labelled(record, odd)
+    assert (found.rows, found.rows_added, found.dropped) == (3, 2, 1)
+    assert "label is no class of a, b, c (row 2 '01-1': 'x')" in str(found)
+    with pytest.raises(InvalidInputError, match="none of the 1 label could be taken"):
+        labelled(record, odd[1:2])
+
+
+def test_a_report_leaves_out_a_label_of_no_class_that_was_there_before(record):
+    rows = told("multiclass")
+    labels = rows.with_columns(
+        label=pl.when(pl.col("id") == "01-7").then(pl.lit("x")).otherwise("label")
+    )
+    add(record, rows.select("id", "at", score=labels["label"]), task="multiclass")
+    assert labelled(record, labels).rows_added == rows.height  # x was a class then
+    add(record, rows, at=MARCH, classes=CLASSES, score=tuple(f"score.{one}" for one in CLASSES))
+    report = report_window(record, "shop", window="2024-01", at=MARCH + timedelta(days=1))
+    assert report.labelled == rows.height - 1
+    assert "1 label left out, being no class of a, b, c: first 'x' of '01-7'" in str(report)
+    drift_of_window(record, "shop", window="2024-01-20..2024-02-01", at=MARCH + timedelta(days=1))
+
+
+def test_why_names_the_run_and_file_of_the_value_shown_and_what_it_corrects(tidemill, project):
+    csv(project, "m1.csv", "id,at,score", "z1,2024-01-01,0.3", "z2,2024-01-01,0.4")
+    csv(project, "m2.csv", "id,at,score", "z1,2024-01-01,0.8")
+    for name, at in (("m1.csv", "2024-02-01"), ("m2.csv", "2024-02-02")):
+        line = f"predictions add churn {name} --key id --time at --task binary --at {at}"
+        assert tidemill(*line.split()).returncode == 0
+    why = tidemill("why", "prediction:churn/z1").stdout
+    told = [line for line in why.splitlines() if "told by" in line]
+    assert ["m2.csv" in told[0], "corrects" in told[0]] == [True, False], why
+    assert ["corrects score = 0.3" in told[1], "m1.csv" in told[1]] == [True, True], why
+    assert "score = 0.8" in why
+    assert "predictions:churn@2" in why
+    plain = tidemill("why", "prediction:churn/z2").stdout
+    assert ("m1.csv" in plain, "corrects" in plain) == (True, False)
+
+
+def test_counts_of_labels_add_up(record):
+    rows = told("binary").head(3)
+    add(record, rows)
+    labelled(record, rows)
+    given = pl.DataFrame(
+        {
+            "id": ["01-0", "01-1", "zz", None],
+            "label": [1 - rows["label"][0], rows["label"][1], 1, 0],
+        }
+    )
+    found = labelled(record, given, at=MARCH + timedelta(days=1))
+    assert found.rows == found.rows_added + found.repeated + found.dropped
+    assert str(found).splitlines() == [
+        "2 labels added to labels:shop@2", "  of them 1 correct earlier ones",
+        "  of them 1 belong to no logged prediction", "  1 was there already",
+        "  1 row was left out: no key (row 4)",
+    ]  # fmt: skip

@@ -86,7 +86,7 @@ def test_a_wrong_column_is_named_with_the_closest(served, given, key, words) -> 
 
 def test_labels_of_another_type_are_refused_and_nothing_is_changed(served) -> None:
     add_labels(served.record, "delay", labels(a=1), key="flight", at=MAY)
-    with pytest.raises(InvalidInputError, match="those before"):
+    with pytest.raises(InvalidInputError, match=r"label is no class of 0, 1 \(row 1 'a': 'late'"):
         add_labels(served.record, "delay", labels(a="late"), key="flight", at=JUNE)
     assert known(served, JUNE) == {"a": 1.0}
 

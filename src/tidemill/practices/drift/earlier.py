@@ -21,7 +21,7 @@ from tidemill.practices.drift.reference import (
 )
 from tidemill.practices.drift.watched import counted, scores_of, watched_columns
 from tidemill.practices.monitoring.blocks import stored_name
-from tidemill.practices.monitoring.labels import labels_known, with_labels
+from tidemill.practices.monitoring.labels import labels_known, labels_of_task, with_labels
 from tidemill.practices.monitoring.quality import day_losses
 from tidemill.practices.monitoring.seals import scan_seals, seals_within
 from tidemill.practices.monitoring.window_rows import judged_rows
@@ -62,7 +62,8 @@ class Earlier:
         if found is None:
             self.frame = pl.DataFrame()
             return
-        known = with_labels(found, labels_known(record, rows.name, rows.at), rows.row_key)
+        told = with_labels(found, labels_known(record, rows.name, rows.at), rows.row_key)
+        known = labels_of_task(told, rows.task).drop("unknown_label", strict=False)
         own = known.filter(pl.col("model") == str(served.artifact), pl.col("status") == "ok")
         self.frame = own.sort("at", "prediction_id").collect(engine="streaming")
 

@@ -82,7 +82,7 @@ def compare_windows(  # noqa: PLR0913 - two windows, their blocks, what to compa
         least: a smaller population stability index is no drift.
     """
     from tidemill.practices.drift.pair import compared_windows  # noqa: PLC0415 - heavy
-    from tidemill.practices.monitoring.labels import source_frame  # noqa: PLC0415 - heavy
+    from tidemill.practices.monitoring.labels import named_frame  # noqa: PLC0415 - heavy
     from tidemill.practices.versioning.data import scan_data  # noqa: PLC0415 - heavy
 
     windows = []
@@ -91,7 +91,7 @@ def compare_windows(  # noqa: PLR0913 - two windows, their blocks, what to compa
             windows.append((given, scan_data(record, given).collect(engine="streaming")))
         else:
             spelled = Path(given).name if isinstance(given, str | Path) else name
-            windows.append((spelled, source_frame(record, given)))
+            windows.append((spelled, named_frame(record, given)[0]))
     return compared_windows(
         windows[0], windows[1], time=time, group=group, columns=columns, without=without,
         alpha=alpha, least=least,

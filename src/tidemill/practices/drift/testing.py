@@ -102,6 +102,7 @@ def drift_of_window(
     rows = window_rows(record, name, span, moment)
     before = parse_window(reference) if reference else None
     frame = labelled_rows(record, rows).collect(engine="streaming").sort("at", "prediction_id")
+    frame = frame.drop("unknown_label", strict=False)
     checks, is_new = [], False
     for served, own in _models(record, frame):
         for check in (DATA, PERFORMANCE):

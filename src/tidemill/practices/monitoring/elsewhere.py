@@ -17,6 +17,7 @@ from tidemill.lineage.artifacts import find_artifact, put_value, read_value
 from tidemill.lineage.refs import ref_name, resolve
 from tidemill.lineage.writing import find_ref, newest_version, opened
 from tidemill.practices.monitoring.deployments import WATCHED, ServedModel, model_task
+from tidemill.practices.monitoring.left_out import LeftOut, told_rest
 from tidemill.practices.monitoring.seals import PREDICTIONS, SealFacts, known_seals, scan_seals
 from tidemill.practices.versioning.tables import TableWriter
 
@@ -47,7 +48,10 @@ class OutsideModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionsAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of told predictions. `version` is "" where nothing was new."""
+    """What became of told predictions. `version` is "" where nothing was new.
+
+    `rows` are those added, repeated and dropped; `corrected` are among the added ones.
+    """
 
     name: str
     version: str
@@ -58,19 +62,19 @@ class PredictionsAdded(msgspec.Struct, frozen=True, kw_only=True):
     corrected: int
     repeated: int
     dropped: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
     def __str__(self) -> str:
+        rest = told_rest(self.repeated, self.left_out)
         if not self.rows_added:
-            return f"{self.name}: nothing new, all {self.rows:,} predictions were there already"
+            if not self.left_out:
+                were = f"all {self.rows:,} predictions were there already"
+                return f"{self.name}: nothing new, {were}"
+            return "\n".join([f"{self.name}: nothing new", *rest])
         head = f"{counted(self.rows_added, 'prediction')} of {self.model} added: {self.version}"
-        told = (
-            (self.corrected, "correct earlier ones"),
-            (self.repeated, "were there already"),
-            (self.dropped, "had no key, time or score and were left out"),
-        )
-        lines = [f"  {count:,} {what}" for count, what in told if count]
+        corrected = [f"  of them {self.corrected:,} correct earlier ones"] if self.corrected else []
         about = f"  {self.task.kind}, labels: tidemill labels add {self.name} FILE --key KEY"
-        return "\n".join([head, *lines, about])
+        return "\n".join([head, *corrected, *rest, about])
 
     __repr__ = __str__
 
@@ -106,17 +110,18 @@ def add_predictions(  # noqa: D417, PLR0913 - `record` is the context; a source 
         model: a registered version like model:churn@3, or any name.
         at: effective time at which these rows are known.
     """
-    from tidemill.practices.monitoring.labels import source_frame  # noqa: PLC0415 - heavy
+    from tidemill.practices.monitoring.labels import named_frame  # noqa: PLC0415 - heavy
     from tidemill.practices.monitoring.told_rows import (  # noqa: PLC0415 - heavy
         ToldColumns,
         score_columns,
         told_rows,
     )
 
-    moment, given = record.moment(at), source_frame(record, source)
+    moment, (given, source_name) = record.moment(at), named_frame(record, source)
     _require_free(record, name)
     asked = _Asked(score=score, task=task, label=label, classes=classes)
     wish = _wish(record, name, given, asked, model=model, at=moment)
+    wish = msgspec.structs.replace(wish, source=source_name)
     columns = ToldColumns(key=key, time=time, score=score_columns(given, wish.task, score))
     rows = told_rows(given, columns, wish.task, who=(record.project, name), at=moment)
     try:
@@ -162,6 +167,7 @@ class _Wish(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     model: Version | str
     at: datetime
+    source: str = ""
 
 
 def _added(record: Record, wish: _Wish, rows: ToldRows, given: int) -> PredictionsAdded:
@@ -174,10 +180,14 @@ def _added(record: Record, wish: _Wish, rows: ToldRows, given: int) -> Predictio
         name=wish.name, version="", model=version, task=wish.task, rows=given,
         rows_added=fresh.rows.height, corrected=fresh.corrected,
         repeated=rows.frame.height - fresh.rows.height + rows.twice, dropped=rows.dropped,
+        left_out=rows.left_out,
     )  # fmt: skip
     if not fresh.rows.height:
         return counts
-    with opened(record, kind="collection", name=f"{wish.name} {fresh.window}", at=wish.at) as run:
+    with opened(
+        record, kind="collection", name=f"{wish.name} {fresh.window}", at=wish.at,
+        params={"source": wish.source},
+    ) as run:  # fmt: skip
         watched = _watched(record, run, wish, rows.signature, identity)
         number = _sealed(record, run, wish, fresh, (watched, identity.id, version))
         run.add(Keyed(key=chain, run=run.id))

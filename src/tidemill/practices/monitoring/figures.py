@@ -10,6 +10,7 @@ import msgspec
 from tidemill.core.digest import digest_of_value
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.core.ref import Version
+from tidemill.core.text import counted
 from tidemill.core.times import parse_window
 from tidemill.lineage.artifacts import put_value
 from tidemill.lineage.attested import Kept, kept
@@ -104,7 +105,11 @@ def computed_report(
     answered = everything.filter(pl.col("status") == "ok")
     finite = pl.all_horizontal(pl.col(name).is_finite() for name in rows.outputs)
     usable = answered.filter(finite.fill_null(value=False), pl.col("label").is_not_null())
-    notes = (*_notes(rows, answered, usable), *_not_counted(rows, lacking))
+    notes = (
+        *_notes(rows, answered, usable), *_unknown_labels(rows, everything),
+        *_not_counted(rows, lacking),
+    )  # fmt: skip
+    usable = usable.drop("unknown_label", strict=False)
     judged = judged_rows(rows, usable, window=str(rows.window))
     slices = slice_columns(record, rows, usable)
     report = quality_report(judged, slices=slices, business=business)
@@ -146,6 +151,20 @@ def _is_number(frame: pl.DataFrame, name: str) -> bool:
 
     dtype = frame.schema.get(name)
     return dtype is not None and (dtype.is_numeric() or dtype == pl.Boolean)
+
+
+def _unknown_labels(rows: WindowRows, everything: pl.DataFrame) -> Iterator[str]:
+    """Say which labels are left out, as they are none of the task's."""
+    if "unknown_label" not in everything.columns:
+        return
+    odd = everything.filter(everything["unknown_label"].is_not_null())
+    key = rows.row_key or "prediction_id"
+    classes = f"class of {', '.join(rows.task.classes) or '0, 1'}"
+    yield (
+        f"{counted(odd.height, 'label')} left out, being no "
+        f"{'number' if rows.task.kind == 'regression' else classes}: first "
+        f"{odd['unknown_label'][0]!r} of {odd[key][0]!r}; tidemill labels add {rows.name} corrects"
+    )
 
 
 def _not_counted(rows: WindowRows, lacking: Sequence[str]) -> Iterator[str]:

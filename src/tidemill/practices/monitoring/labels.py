@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.core.errors import InvalidInputError
+from tidemill.core.errors import InvalidInputError, NotFoundError
 from tidemill.core.facts import RefAt
 from tidemill.core.ref import Version
 from tidemill.core.text import counted
@@ -18,7 +18,13 @@ from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import ref_name
 from tidemill.lineage.suggestions import closest
 from tidemill.lineage.writing import find_ref, newest_version, opened
-from tidemill.practices.monitoring.deployments import require_predictions
+from tidemill.practices.monitoring.deployments import (
+    WATCHED,
+    read_deployment,
+    require_predictions,
+    served_task,
+)
+from tidemill.practices.monitoring.left_out import LeftOut, left_out, require_some, told_rest
 from tidemill.practices.monitoring.seals import known_seals, scan_seals
 from tidemill.practices.versioning.tables import TableWriter, read_manifest, scan_table
 from tidemill.wire.prediction_block import decode_block, stream_names
@@ -30,14 +36,19 @@ if TYPE_CHECKING:
 
     from tidemill.core.facts import Condition
     from tidemill.core.ref import RefName
+    from tidemill.core.task import Task
     from tidemill.lineage.record import Record
+    from tidemill.practices.monitoring.left_out import Reason
 
 LABELS = "labels"
 BY_ID = "prediction_id"
 
 
 class LabelsAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of labels. `unknown`: rows whose key no logged prediction has (yet)."""
+    """What became of labels. `unknown`: rows whose key no logged prediction has (yet).
+
+    `rows` are those added, repeated and dropped; `corrected` and `unknown` are among the added.
+    """
 
     name: str
     version: str
@@ -47,18 +58,21 @@ class LabelsAdded(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int
     unknown: int
     dropped: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
     def __str__(self) -> str:
+        rest = told_rest(self.repeated, self.left_out)
         if not self.rows_added:
-            return f"{self.version}: nothing new, all {self.rows:,} labels were there already"
+            if not self.left_out:
+                return f"{self.version}: nothing new, all {self.rows:,} labels were there already"
+            return "\n".join([f"{self.version}: nothing new", *rest])
         parts = [f"{counted(self.rows_added, 'label')} added to {self.version}"]
         told = (
             (self.corrected, "correct earlier ones"),
-            (self.repeated, "were there already"),
             (self.unknown, "belong to no logged prediction"),
-            (self.dropped, "had no key or no label and were left out"),
         )
-        return "\n".join([*parts, *(f"  {count:,} {what}" for count, what in told if count)])
+        parts += [f"  of them {count:,} {what}" for count, what in told if count]
+        return "\n".join([*parts, *rest])
 
     __repr__ = __str__
 
@@ -92,9 +106,10 @@ def add_labels(  # noqa: D417, PLR0913 - `record` is the context, not an argumen
 
     moment, ref = record.moment(at), ref_name(record, LABELS, name)
     require_predictions(record, ref)
-    given = source_frame(record, source)
+    given, _ = named_frame(record, source)
     columns = _Columns(key=key, label=label, happened=happened, arrived=arrived)
-    rows = _normal(given, columns, moment)
+    task = _task(record, name)
+    rows, left = _taken(given, _normal(given, columns, task, moment), columns, task)
     newest = newest_version(record, ref)
     known = label_rows(record, newest) if isinstance(newest, Version) else None
     fresh, corrected = _new_rows(rows, known)
@@ -102,7 +117,7 @@ def add_labels(  # noqa: D417, PLR0913 - `record` is the context, not an argumen
         name=name, version=str(newest) if isinstance(newest, Version) else f"{LABELS}:{name}",
         rows=given.height, rows_added=fresh.height, corrected=corrected,
         repeated=rows.height - fresh.height, unknown=_unknown(record, name, key, fresh),
-        dropped=given.height - rows.height,
+        dropped=given.height - rows.height, left_out=left,
     )  # fmt: skip
     if not fresh.height:
         return counts
@@ -144,6 +159,26 @@ def with_labels(rows: pl.LazyFrame, labels: pl.LazyFrame | None, row_key: str) -
     return rows.with_columns(key=by_key).join(named, on="key", how="left").drop("key")
 
 
+def labels_of_task(rows: pl.LazyFrame, task: Task) -> pl.LazyFrame:
+    """Return labelled rows with `label` null where it is no label of the task.
+
+    Where there are any, `unknown_label` says what they are; without, there is no such column.
+    """
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.kernels.task_metrics import unknown_labels  # noqa: PLC0415 - NumPy
+
+    levels = rows.select(pl.col("label").drop_nulls().unique()).collect().to_series()
+    odd = levels.filter(pl.Series(unknown_labels(task, levels.to_list()), dtype=pl.Boolean))
+    if not odd.len():
+        return rows
+    is_odd = pl.col("label").is_in(odd.implode())
+    return rows.with_columns(
+        label=pl.when(~is_odd).then("label"),
+        unknown_label=pl.when(is_odd).then(pl.col("label").cast(pl.String)),
+    )
+
+
 def label_rows(record: Record, version: Version) -> pl.LazyFrame:
     """Return all label rows of a version, corrected ones too."""
     artifact = find_artifact(record, version.artifact)
@@ -160,18 +195,77 @@ class _Columns(msgspec.Struct, frozen=True, kw_only=True):
     arrived: str
 
 
-def source_frame(record: Record, source: object) -> pl.DataFrame:
-    """Return all rows of a file, folder or frame. Raises InvalidInputError, NotFoundError."""
+def named_frame(record: Record, source: object) -> tuple[pl.DataFrame, str]:
+    """Return all rows of a file, folder or frame, and its name.
+
+    Raises:
+        InvalidInputError, NotFoundError: it cannot be read.
+    """
     import polars as pl  # noqa: PLC0415 - heavy
 
     if isinstance(source, pl.DataFrame):
-        return source
-    return pl.concat(list(record.ports.sources.open(source).batches()))
+        return source, "a frame"
+    opened_source = record.ports.sources.open(source)
+    return pl.concat(list(opened_source.batches())), opened_source.name
 
 
-def _normal(given: pl.DataFrame, columns: _Columns, moment: datetime) -> pl.DataFrame:
-    """Return key, label, happened_at, arrived_at; rows without a key or a label are left out."""
+def _task(record: Record, name: str) -> Task | None:
+    """Return what is predicted under a name now; None: nothing tells."""
+    ref = ref_name(record, "deployment", name)
+    newest = newest_version(record, ref) if find_ref(record, ref) else None
+    if not isinstance(newest, Version):
+        newest = newest_version(record, ref_name(record, WATCHED, name))
+    if not isinstance(newest, Version):
+        return None
+    try:
+        return served_task(record, read_deployment(record, newest.artifact))
+    except NotFoundError:  # the record came without the model
+        return None
+
+
+def _taken(
+    given: pl.DataFrame, rows: pl.DataFrame, columns: _Columns, task: Task | None
+) -> tuple[pl.DataFrame, tuple[LeftOut, ...]]:
+    """Return the rows that have a key and a label that the task knows, and why others do not.
+
+    Raises:
+        InvalidInputError: no row has; says why.
+    """
     import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.kernels.task_metrics import unknown_labels  # noqa: PLC0415 - NumPy
+
+    label, shown = rows["label"], given[columns.label]
+    label = label.fill_nan(None) if label.dtype.is_float() else label
+    is_nan = shown.is_nan() if shown.dtype.is_float() else shown.is_null()
+    reasons: list[Reason] = [
+        ("no key", rows["key"].is_null(), None),
+        (f"no {columns.label}", is_nan | shown.is_null(), None),
+    ]
+    if task is not None:
+        levels = label.drop_nulls().unique()
+        odd = levels.filter(pl.Series(unknown_labels(task, levels.to_list()), dtype=pl.Boolean))
+        known = ", ".join(task.classes) if task.classes else "0, 1"
+        what = "no number" if task.kind == "regression" else f"no class of {known}"
+        is_odd = label.is_null() | label.is_in(odd.implode())
+        reasons.append((f"{columns.label} is {what}", is_odd, shown))
+    taken, left = left_out(reasons, rows["key"])
+    require_some(given.height, left, "label")
+    return rows.filter(taken), left
+
+
+def _counts(task: Task) -> bool:
+    """Whether labels of a task are numbers: those of no named classes."""
+    return task.kind == "regression" or (task.kind == "binary" and len(task.classes) != 2)
+
+
+def _normal(
+    given: pl.DataFrame, columns: _Columns, task: Task | None, moment: datetime
+) -> pl.DataFrame:
+    """Return key, label, happened_at, arrived_at of every row."""
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from tidemill.kernels.text_times import required_times  # noqa: PLC0415 - Polars
 
     for wanted in (columns.key, columns.label):
         if wanted not in given.columns:
@@ -180,9 +274,8 @@ def _normal(given: pl.DataFrame, columns: _Columns, moment: datetime) -> pl.Data
                 f"the labels have no column {wanted!r}; they have {', '.join(given.columns)}",
                 fix=f"did you mean {near!r}?" if near else "name it with --key or --label",
             )
-    is_number = (
-        given.schema[columns.label].is_numeric() or given.schema[columns.label] == pl.Boolean
-    )
+    dtype = given.schema[columns.label]
+    is_number = dtype.is_numeric() or dtype == pl.Boolean or (task is not None and _counts(task))
     label_type = pl.Float64 if is_number else pl.String
     instant = pl.Datetime("us", "UTC")
 
@@ -190,14 +283,14 @@ def _normal(given: pl.DataFrame, columns: _Columns, moment: datetime) -> pl.Data
         if name not in given.columns:
             return otherwise
         if given.schema[name] == pl.String:
-            return pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC")
+            return pl.lit(required_times(given[name]))
         return pl.col(name).cast(instant) if given.schema[name] != instant else pl.col(name)
 
     arrived = time(columns.arrived, pl.lit(moment).cast(instant))
     try:
-        rows = given.select(
+        return given.select(
             key=pl.col(columns.key).cast(pl.String),
-            label=pl.col(columns.label).cast(label_type),
+            label=pl.col(columns.label).cast(label_type, strict=False),
             happened_at=time(columns.happened, pl.lit(None).cast(instant)),
             arrived_at=arrived.fill_null(moment),
         )
@@ -206,8 +299,6 @@ def _normal(given: pl.DataFrame, columns: _Columns, moment: datetime) -> pl.Data
             f"the labels' times cannot be read: {error}",
             fix="write times like 2013-04-01T06:30:00Z",
         ) from None
-    known = rows.drop_nulls(["key", "label"])
-    return known.filter(pl.col("label").is_not_nan()) if is_number else known
 
 
 def _new_rows(rows: pl.DataFrame, known: pl.LazyFrame | None) -> tuple[pl.DataFrame, int]:

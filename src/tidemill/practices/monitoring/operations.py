@@ -18,11 +18,11 @@ from tidemill.practices.monitoring.labels import add_labels
 from tidemill.practices.monitoring.open_days import collect_days
 from tidemill.practices.monitoring.predictions import (
     Prediction,
-    came_from,
     described,
     find_prediction,
 )
 from tidemill.practices.monitoring.report import Report, ReportFigure
+from tidemill.practices.monitoring.revisions import brought_by, revision_lines
 from tidemill.practices.monitoring.windows import collect, list_windows
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def locate_prediction(record: Record, name: str) -> Located:
     found = find_prediction(record, name)
     lines = feature_origins(record, found).lines
     return Located(
-        title=f"prediction:{found.id}", lines=described(lines, found),
-        came_from=came_from(record, found), value=found,
+        title=f"prediction:{found.id}",
+        lines=described((*revision_lines(record, found), *lines), found),
+        came_from=brought_by(record, found), value=found,
     )  # fmt: skip
 
 

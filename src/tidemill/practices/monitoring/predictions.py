@@ -139,6 +139,18 @@ def _find_by_key(record: Record, name: str, key: str) -> Prediction:
     return _sole(found, f"of {name} have the row key {key!r}", "name one by its id")
 
 
+def revisions_of(record: Record, prediction: Prediction) -> list[Prediction]:
+    """Return the other sealed rows of the prediction's id: those that it corrects."""
+    seals = known_seals(record, prediction.name)
+    rows = [
+        one
+        for seal in seals
+        if seal.first_id <= prediction.id <= seal.last_id
+        for one in _in_seal(record, prediction.name, seal, prediction.id)
+    ]
+    return [one for one in rows if one.sealed != prediction.sealed]
+
+
 def rows_of_key(record: Record, name: str, key: str) -> Iterator[Prediction]:
     """Yield the predictions whose row key, or the path of whose scored file, is this text."""
     import polars as pl  # noqa: PLC0415 - heavy

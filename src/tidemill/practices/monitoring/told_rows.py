@@ -14,13 +14,17 @@ import polars as pl
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.signature import Field, Signature
 from tidemill.core.task import Task, class_column
+from tidemill.kernels.text_times import required_times
 from tidemill.lineage.suggestions import closest
 from tidemill.practices.monitoring.blocks import INSTANT, META, stored_name
+from tidemill.practices.monitoring.left_out import LeftOut, left_out, require_some
 from tidemill.practices.monitoring.prediction_keys import told_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from tidemill.practices.monitoring.left_out import Reason
 
 _OF_TASK = ("score", "prediction", "probability")
 _MISSING = "name the column with --{option}"
@@ -42,8 +46,13 @@ class ToldRows(msgspec.Struct, frozen=True, kw_only=True):
 
     frame: pl.DataFrame
     signature: Signature
-    dropped: int
+    left_out: tuple[LeftOut, ...]
     twice: int
+
+    @property
+    def dropped(self) -> int:
+        """How many rows were left out."""
+        return sum(one.rows for one in self.left_out)
 
 
 def score_columns(given: pl.DataFrame, task: Task | None, score: Sequence[str]) -> tuple[str, ...]:
@@ -111,10 +120,11 @@ def told_rows(
         at: the time of rows where no column has one.
 
     Raises:
-        InvalidInputError: a column is missing, or holds what is no time or no score.
+        InvalidInputError: a column is missing or holds what is no time or probability, or no row
+            can be taken.
     """
     _require(given, columns.key, "key")
-    outputs = _outputs(given, columns.score, task)
+    outputs = _outputs(columns.score, task)
     time = _times(given, columns.time, at)
     taken = {columns.key, columns.time, *columns.score, *(n for n, _ in outputs)}
     features = [name for name in given.columns if name not in taken]
@@ -127,7 +137,9 @@ def told_rows(
         *(_logged(given, name).alias(stored) for name, stored in inputs.items()),
     )
     answers = [stored_name("output", name) for name, _ in outputs]
-    known = frame.drop_nulls([context, "at", *answers])
+    is_usable, left = left_out(_reasons(given, frame, columns, task), frame[context])
+    require_some(given.height, left, "prediction")
+    known = frame.filter(is_usable)
     _require_scores(known, answers, task)
     last = known.unique(context, keep="last", maintain_order=True)
     ids = [told_id(*who, key) for key in last[context].to_list()]
@@ -138,9 +150,30 @@ def told_rows(
     )  # fmt: skip
     return ToldRows(
         frame=last.with_columns(prediction_id=pl.Series(ids, dtype=pl.String)),
-        signature=signature, dropped=given.height - known.height,
-        twice=known.height - last.height,
+        signature=signature, left_out=left, twice=known.height - last.height,
     )  # fmt: skip
+
+
+def _reasons(
+    given: pl.DataFrame, frame: pl.DataFrame, columns: ToldColumns, task: Task
+) -> list[Reason]:
+    """Return why a row cannot be taken, in the order in which it counts."""
+    found: list[Reason] = [
+        ("no key", frame[stored_name("context", columns.key)].is_null(), None),
+        ("no time", frame["at"].is_null(), None),
+    ]
+    is_decided = task.has_class_columns and len(columns.score) == 1
+    for name in columns.score:
+        column = given[name]
+        found.append((f"no {name}", column.is_null(), None))
+        if is_decided:
+            texts = column.cast(pl.String)
+            why = f"{name} is no class of {', '.join(task.classes)}"
+            found.append((why, ~texts.is_in(list(task.classes)), texts))
+        elif not column.dtype.is_numeric():
+            is_bad = column.cast(pl.Float64, strict=False).is_null()
+            found.append((f"{name} is no number", is_bad, column))
+    return found
 
 
 def sealed_frame(rows: pl.DataFrame, *, deployment: str, model: str, version: str) -> pl.DataFrame:
@@ -168,17 +201,11 @@ def _require(given: pl.DataFrame, name: str, option: str) -> None:
     )
 
 
-def _outputs(given: pl.DataFrame, score: tuple[str, ...], task: Task) -> list[tuple[str, pl.Expr]]:
+def _outputs(score: tuple[str, ...], task: Task) -> list[tuple[str, pl.Expr]]:
     if not task.has_class_columns:
         return [("score", pl.col(score[0]).cast(pl.Float64, strict=False))]
     if len(score) == 1:  # the decided class: all of the probability is on it
         decided = pl.col(score[0]).cast(pl.String)
-        unknown = given.filter(~decided.is_in(list(task.classes)))[score[0]]
-        if unknown.len():
-            raise InvalidInputError(
-                f"{score[0]} has {unknown[0]!r}; the task knows {', '.join(task.classes)}",
-                fix="correct it, or name every class with --classes",
-            )
         return [
             (class_column("score", one), (decided == one).cast(pl.Float64)) for one in task.classes
         ]
@@ -201,21 +228,7 @@ def _times(given: pl.DataFrame, name: str, at: datetime) -> pl.Expr:
     dtype = given.schema[name]
     column = pl.col(name)
     if dtype == pl.String:
-        text = given[name].drop_nulls()
-        first = str(text[0]) if text.len() else ""
-        try:
-            if len(first) <= len("2013-04-01"):
-                parsed = given.select(column.str.to_date().cast(INSTANT)).to_series()
-            else:
-                zone = "UTC" if first.endswith("Z") or "+" in first[10:] else None
-                plain = column.str.to_datetime(time_unit="us", time_zone=zone)
-                aware = plain if zone else plain.dt.replace_time_zone("UTC")
-                parsed = given.select(aware).to_series()
-        except pl.exceptions.PolarsError:
-            raise InvalidInputError(
-                f"the column {name!r} has texts that are no times, such as {first!r}",
-                fix="write times like 2013-04-01T06:30:00Z, or dates like 2013-04-01",
-            ) from None
+        parsed = required_times(given[name])
         return pl.lit(parsed)
     if dtype.is_integer():
         return pl.from_epoch(column, time_unit="us").cast(INSTANT)

@@ -18,7 +18,7 @@ from tidemill.practices.monitoring.deployments import (
     served_version,
 )
 from tidemill.practices.monitoring.judging import Judging, judging_of
-from tidemill.practices.monitoring.labels import labels_known, with_labels
+from tidemill.practices.monitoring.labels import labels_known, labels_of_task, with_labels
 from tidemill.practices.monitoring.outputs import output_names
 from tidemill.practices.monitoring.report import Report, read_report
 from tidemill.practices.monitoring.seals import Seal, known_seals, scan_seals, seals_within
@@ -131,11 +131,15 @@ def judged_rows(rows: WindowRows, frame: pl.DataFrame, *, window: str) -> Judged
 
 
 def labelled_rows(record: Record, rows: WindowRows) -> pl.LazyFrame:
-    """Return all sealed rows of the window with `label` as it was known; null: not yet."""
+    """Return all sealed rows of the window with `label` as it was known; null: not yet.
+
+    What is no label of the task is null too, see `labels_of_task`.
+    """
     found = scan_seals(record, rows.seals, rows.window, known_by=rows.at)
     if found is None:
         raise NotFoundError(f"{rows.name} has no rows in {rows.window}", fix="see its windows")
-    return with_labels(found, labels_known(record, rows.name, rows.at), rows.row_key)
+    known = with_labels(found, labels_known(record, rows.name, rows.at), rows.row_key)
+    return labels_of_task(known, rows.task)
 
 
 def evaluation_report(record: Record, served: ServedModel) -> tuple[ArtifactId, Report] | None:

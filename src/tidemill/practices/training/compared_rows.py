@@ -17,7 +17,7 @@ from tidemill.lineage.refs import ref_name, versions
 from tidemill.lineage.writing import newest_version
 from tidemill.practices.monitoring.judged_rows import day_codes
 from tidemill.practices.monitoring.judging import Judging, judging_of
-from tidemill.practices.monitoring.labels import labels_known, with_labels
+from tidemill.practices.monitoring.labels import labels_known, labels_of_task, with_labels
 from tidemill.practices.monitoring.outputs import output_array, output_names
 from tidemill.practices.monitoring.report import read_report
 from tidemill.practices.monitoring.seals import known_seals, scan_seals, seals_within
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidemill.core.digest import ArtifactId
+    from tidemill.core.signature import Signature
+    from tidemill.core.task import Task
     from tidemill.core.times import Window
     from tidemill.lineage.record import Record
 
@@ -47,7 +49,7 @@ class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def window_rows(
-    record: Record, deployment: str, window: Window, row_key: str, at: datetime
+    record: Record, deployment: str, window: Window, asked: Signature, task: Task, at: datetime
 ) -> WindowRows:
     """Return the answered predictions of a sealed window whose label is known at a time.
 
@@ -61,7 +63,10 @@ def window_rows(
             f"no predictions of {deployment} are sealed in {window}",
             fix=f"tidemill predictions collect {deployment} --window {window}",
         )
-    known = with_labels(rows, labels_known(record, deployment, at), row_key)
+    row_key = asked.row_key
+    known = labels_of_task(
+        with_labels(rows, labels_known(record, deployment, at), row_key), task
+    ).drop("unknown_label", strict=False)
     answered = known.filter(pl.col("status") == "ok", pl.col("label").is_not_null())
     frame = answered.sort("prediction_id").collect(engine="streaming")
     if not frame.height:

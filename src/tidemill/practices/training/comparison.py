@@ -107,7 +107,8 @@ def compare(
     served = deployment or theirs.ref.name
     collect_if_over(record, served, span, moment)
     pair = contested(record, ours, theirs)
-    rows = window_rows(record, served, span, pair.challenger.signature.row_key, moment)
+    asked = pair.challenger
+    rows = window_rows(record, served, span, asked.signature, asked.task, moment)
     gates = gates_finding(record, ours)
     place = f"{served}:{span}"
     look = looks_at(record, place) + 1
