@@ -117,7 +117,36 @@ def test_few_rows_say_neither_where_a_range_ends_nor_that_nothing_is_missing() -
 
 
 def test_a_column_without_gaps_in_many_rows_may_have_none_and_nan_is_told() -> None:
-    frame = pl.DataFrame({"n": range(200), "x": [1.0, float("nan")] * 100})
+    frame = pl.DataFrame({"n": [n * 7 % 31 for n in range(200)], "x": [1.0, float("nan")] * 100})
     code = proposed_code("gaps", frame.lazy())
     assert "n: int =" in code
     assert '# "x" is float with 100 NaN' in code
+
+
+def test_few_levels_that_are_each_seen_often_are_a_set_in_a_small_file_too() -> None:
+    rows = 600
+    frame = pl.DataFrame(
+        {
+            "plan": ["basic", "plus", "pro"] * (rows // 3),
+            "stars": [1, 5] * (rows // 2),
+            "town": [f"t{i % 90}" for i in range(rows)],
+            "rare": ["usual"] * (rows - 3) + ["rare"] * 3,
+        }
+    )
+    code = proposed_code("small", frame.lazy())
+    by_name = {c.name: c for c in spec_of(declared("small", frame)).columns}
+    assert by_name["plan"].one_of == ("basic", "plus", "pro")
+    assert by_name["stars"].one_of == (1, 5)
+    assert (by_name["town"].one_of, by_name["rare"].one_of) == (None, None)
+    assert '# any value of its type passes: "town", "rare"' in code
+
+
+@pytest.mark.parametrize("rows", [30, 600, 3000])
+def test_a_number_that_runs_on_has_no_range(rows) -> None:
+    sold = [n * 37 % 101 for n in range(rows)]
+    frame = pl.DataFrame({"id": range(1000, 1000 + rows), "sold": sold})
+    by_name = {c.name: c for c in spec_of(declared("orders", frame)).columns}
+    assert by_name["id"].between is None
+    assert (by_name["sold"].between is None) == (rows < 100)
+    code = proposed_code("orders", frame.lazy())
+    assert ('"id" (a running number)' in code) == (rows < 1000)  # then it is the key

@@ -18,7 +18,7 @@ from tidemill.practices.validation.profile import ColumnProfile, Profiler
 from tidemill.practices.validation.watcher import batches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tidemill.kernels.category_counts import CategoryCounts
     from tidemill.kernels.row_expression import ColumnType
@@ -27,10 +27,13 @@ MOST_LEVELS = 100
 """Most values of a closed set."""
 
 LEAST_ROWS = 1000
-"""Fewest rows by which a column is taken to be unique, or a set to be closed."""
+"""Fewest rows by which a column is taken to be unique, or a set of many values to be closed."""
 
 LEAST_KNOWN_ROWS = 100
 """Fewest rows by which a column is taken to have a range, or no gaps."""
+
+FEW_LEVELS, LEAST_SEEN = 20, 10
+"""So few values, each seen so often, are a closed set of `LEAST_KNOWN_ROWS` rows already."""
 
 MOST_NUMBERS = 10
 """Most whole numbers of a closed set; below 128 each has a bin of its own."""
@@ -55,7 +58,8 @@ def proposed_code(name: str, rows: pl.LazyFrame) -> str:
     Ranges reach beyond the outermost thousandths by three times their distance from the middle;
     a set is closed where the Good-Turing chance of a new value is at most 0.001; missing values
     may be 1.5 times the upper Clopper-Pearson bound (99.9 %) of what was seen, and may come where
-    there are too few rows to say. The data that it comes from keep it.
+    there are too few rows to say. The data that it comes from keep it. Numbers that only run on,
+    as keys do, have no range; a comment names columns of which any value passes.
     """
     profiler = Profiler()
     profiler.update(pl.DataFrame(schema=rows.collect_schema()))
@@ -63,9 +67,16 @@ def proposed_code(name: str, rows: pl.LazyFrame) -> str:
         profiler.update(batch)
     profile = profiler.result()
     unique = _unique_columns(rows, profile.columns, profile.rows)
-    lines = [
-        _column_line(column, has_levels=column.name not in unique) for column in profile.columns
+    running = _running_columns(rows, profile.columns, profile.rows)
+    without = {*running, *unique[:1]}
+    bounds = {one.name: _bounds(one, unique, without) for one in profile.columns}
+    lines = [_column_line(column, bounds[column.name]) for column in profile.columns]
+    free = [
+        one.name for one in profile.columns if one.name not in unique[:1] and _is_free(one, bounds)
     ]
+    if free:
+        told = ", ".join(_quoted(n) + (" (a running number)" if n in running else "") for n in free)
+        lines += ["", f"    # any value of its type passes: {told}"]
     head = [
         *_imports(profile.columns), "import tidemill as tm", "", "",
         f"class {_class_name(name)}(tm.Contract):",
@@ -89,7 +100,41 @@ def _unique_columns(rows: pl.LazyFrame, columns: Iterable[ColumnProfile], count:
     return [name for name in asked if found[name][0] == count]
 
 
-def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
+def _running_columns(rows: pl.LazyFrame, columns: Iterable[ColumnProfile], count: int) -> list[str]:
+    """Return the whole-number columns that run on: each value once, in order or without holes."""
+    asked = [
+        column.name for column in columns if _TYPES.get(column.type) == "int" and not column.nulls
+    ]
+    if count < 2 or not asked:
+        return []
+    found = rows.select(
+        pl.struct(
+            unique=pl.col(name).n_unique() == count,
+            runs=(pl.col(name).diff().drop_nulls() > 0).all()
+            | (pl.col(name).max() - pl.col(name).min() < 2 * count),
+        ).alias(name)
+        for name in asked
+    ).collect()
+    return [name for name in asked if all(found[name][0].values())]
+
+
+def _bounds(column: ColumnProfile, unique: list[str], without: set[str]) -> list[str]:
+    """Return what is promised of a column's values: a range, or a closed set."""
+    type_ = _TYPES.get(column.type)
+    if column.numbers is not None and type_ in ("int", "float") and column.name not in without:
+        return (type_ == "int" and _few_numbers(column.numbers)) or _range(column.numbers, type_)
+    if column.levels is not None and column.name not in unique:
+        return _closed_set(column.levels)
+    return []
+
+
+def _is_free(column: ColumnProfile, bounds: Mapping[str, list[str]]) -> bool:
+    type_ = _TYPES.get(column.type)
+    has_nan = column.numbers is not None and column.numbers.nans
+    return type_ not in (None, "bool") and not has_nan and not bounds[column.name]
+
+
+def _column_line(column: ColumnProfile, bounds: list[str]) -> str:
     type_ = _TYPES.get(column.type)
     if type_ is None:
         return f"    # {_quoted(column.name)} is {column.type}: kept, but no type of a contract"
@@ -99,12 +144,7 @@ def _column_line(column: ColumnProfile, *, has_levels: bool) -> str:
             " contract forbids: make them null to declare it"
         )
     options = [f"name={_quoted(column.name)}"] if _attribute(column.name) != column.name else []
-    if column.numbers is not None and type_ in ("int", "float"):
-        options += (type_ == "int" and _few_numbers(column.numbers)) or _range(
-            column.numbers, type_
-        )
-    if column.levels is not None and has_levels:
-        options += _closed_set(column.levels)
+    options += bounds
     if column.nulls:
         options.append(f"max_null_share={_null_share(column):.3g}")
     written = f" = tm.column({', '.join(options)})" if options else ""
@@ -126,8 +166,7 @@ def _few_numbers(numbers: NumberStatistics) -> list[str]:
     if (low, high) == (0, 1):
         return ["one_of=[0, 1]"]
     has_gaps = high - low >= len(counts) or len(counts) == 2
-    is_closed = sum(count == 1 for count in counts) <= _NEW_LEVEL_CHANCE * numbers.finite
-    if not has_gaps or not is_closed or numbers.finite < LEAST_ROWS:
+    if not has_gaps or not _is_closed(counts, numbers.finite):
         return []
     found = sorted(_number(key) for key in numbers.histogram.keys)
     return [f"one_of=[{', '.join(map(str, found))}]"]
@@ -173,11 +212,19 @@ def _rounded(value: float, towards: Callable[[float], int]) -> float:
 
 def _closed_set(levels: CategoryCounts) -> list[str]:
     rows = levels.rows - levels.nulls
-    if not levels.is_complete or not 0 < len(levels.levels) <= MOST_LEVELS or rows < LEAST_ROWS:
+    if not levels.is_complete or not 0 < len(levels.levels) <= MOST_LEVELS:
         return []
-    if sum(count == 1 for count in levels.counts) / rows > _NEW_LEVEL_CHANCE:
+    if not _is_closed(levels.counts, rows):
         return []
     return [f"one_of=[{', '.join(map(_quoted, levels.levels))}]"]
+
+
+def _is_closed(counts: Sequence[int], rows: int) -> bool:
+    """Whether other values are not to be expected: many rows, or few values each seen often."""
+    if rows >= LEAST_ROWS:
+        return sum(count == 1 for count in counts) <= _NEW_LEVEL_CHANCE * rows
+    often = min(counts, default=0) >= LEAST_SEEN
+    return rows >= LEAST_KNOWN_ROWS and often and len(counts) <= FEW_LEVELS
 
 
 def _null_share(column: ColumnProfile) -> float:
