@@ -181,6 +181,20 @@ def test_diff_names_parameters_inputs_and_figures(record, graph) -> None:
     assert not answer.is_same_content
 
 
+def test_another_version_of_an_input_that_is_called_by_its_version_is_one_row(
+    record, graph
+) -> None:
+    runs = []
+    for data in graph[:2]:
+        with opened(record, kind="pipeline", name="count", at=SPRING) as run:
+            run.used(data.artifact, name=f"data:flights@{data.number}", source=data.run)
+        runs.append(f"run:{run.id}")
+    (part,) = diff(record, *runs).parts
+    assert [(one.name, one.old[:14], one.new[:14]) for one in part.changes] == [
+        ("data:flights", "data:flights@1", "data:flights@2")
+    ]
+
+
 def test_diff_of_a_version_with_itself_is_empty(record, graph) -> None:
     answer = diff(record, "model:delay@2", "model:delay@champion")
     assert answer.is_same_content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -196,12 +197,21 @@ def _inputs(record: Record, run: Run) -> dict[str, str]:
     used = [edge for edge in record.ports.ledger.edges([run.id], "up", 1) if _is_input(edge, run)]
     names = Names(record)
     names.load_artifacts(edge.artifact for edge in used)
-    return {
-        edge.name or f"{names.kind_of(edge.artifact)} {place}": names.of_artifact(
+    bare = Counter(_without_number(edge.name) for edge in used)
+    found = {}
+    for place, edge in enumerate(sorted(used, key=lambda edge: edge.name)):
+        name = _without_number(edge.name)
+        name = name if bare[name] == 1 else edge.name  # of two versions each is its own input
+        found[name or f"{names.kind_of(edge.artifact)} {place}"] = names.of_artifact(
             edge.artifact, [edge.source] if edge.source else []
         )
-        for place, edge in enumerate(sorted(used, key=lambda edge: edge.name))
-    }
+    return found
+
+
+def _without_number(name: str) -> str:
+    """Return an input's name without the version's number, so that @3 and @4 are one input."""
+    bare, _, number = name.rpartition("@")
+    return bare if number.isdecimal() and ":" in bare else name
 
 
 def _is_input(edge: EdgeRow, run: Run) -> bool:

@@ -77,6 +77,7 @@ def test_moved_inputs_raise_an_alert_that_names_them_with_effect_sizes(served) -
     notices = [json.loads(line) for line in served.notices.read_text().splitlines()]
     assert any(alert.run[-8:] in notice["text"] for notice in notices)
     assert "ALARM" in str(result)
+    assert "evidence since the last alarm " in str(data)
     assert "open" in str(list_alerts(served.record))
 
 

@@ -174,6 +174,9 @@ def test_a_schedule_fires_from_its_first_planned_time_on_and_once(record, declar
     assert version.at == MAY
     assert verify_journal(record).is_intact
     assert "fired" in str(list_triggers(record))
+    (before,) = list_triggers(record, at=APRIL).triggers
+    (after,) = list_triggers(record, at=MAY).triggers
+    assert (before.fired, before.last, after.fired) == (0, "never", 1)
     again = fire_trigger(record, "monthly", because="just to see", at=MAY + timedelta(days=1))
     assert (again.promoted, "nothing to promote" in again.outcome) == (False, True)
 

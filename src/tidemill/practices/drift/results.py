@@ -64,11 +64,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of one window and model. `evidence` is that of the last tested day.
+    """One check of one window and model.
 
-    `verdict` and `alert` name artifact and run, "" where there is none: a check that could not run
-    leaves nothing behind, and is tried again when asked again. `waits`: it did not run, and more
-    days or labels alone will mend that; where it is false somebody must.
+    `evidence` is that of the last tested day, gathered since the last alarm. `verdict` and `alert`
+    name artifact and run, "" where there is none: a check that could not run leaves nothing behind,
+    and is tried again when asked again. `waits`: it did not run, and more days or labels alone will
+    mend that; where it is false somebody must.
     """
 
     check: str
@@ -93,9 +94,10 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True):
         head = f"{self.check} of {self.model}: {state}"
         lines = [head]
         if self.days:
+            since = " since the last alarm" if self.alarms else ""  # which begins to count anew
             lines.append(
-                f"  {self.days} days against {self.reference_days} of the reference; evidence "
-                f"{self.evidence:,.3g}, an alarm at {self.threshold:,.0f}"
+                f"  {self.days} days against {self.reference_days} of the reference; evidence"
+                f"{since} {self.evidence:,.3g}, an alarm at {self.threshold:,.0f}"
             )
         for alarm in self.alarms:
             told = f"{spell_turn(alarm.turned)}, " if alarm.turned else ""

@@ -87,7 +87,7 @@ def backtest(record: Record, model: str, *, window: str, deployment: str, at: da
     other = load_model(record, str(version.ref) + f"@{version.number}")
     span = parse_window(window)
     name = deployment or version.ref.name
-    frame = window_rows(record, name, span, other.signature, other.task, at).frame
+    frame = window_rows(record, name, span, other, at).frame
     pair = contested(record, version, version)
     rows = answered_rows(pair, frame, window=str(span), days=day_codes(frame, "at"))
     outputs = [field.name for field in other.signature.outputs]

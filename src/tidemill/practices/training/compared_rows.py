@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidemill.core.digest import ArtifactId
-    from tidemill.core.signature import Signature
-    from tidemill.core.task import Task
     from tidemill.core.times import Window
     from tidemill.lineage.record import Record
 
@@ -49,7 +47,7 @@ class WindowRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def window_rows(
-    record: Record, deployment: str, window: Window, asked: Signature, task: Task, at: datetime
+    record: Record, deployment: str, window: Window, asked: Model, at: datetime
 ) -> WindowRows:
     """Return the answered predictions of a sealed window whose label is known at a time.
 
@@ -63,9 +61,9 @@ def window_rows(
             f"no predictions of {deployment} are sealed in {window}",
             fix=f"tidemill predictions collect {deployment} --window {window}",
         )
-    row_key = asked.row_key
+    row_key = asked.signature.row_key
     known = labels_of_task(
-        with_labels(rows, labels_known(record, deployment, at), row_key), task
+        with_labels(rows, labels_known(record, deployment, at), row_key), asked.task
     ).drop("unknown_label", strict=False)
     answered = known.filter(pl.col("status") == "ok", pl.col("label").is_not_null())
     frame = answered.sort("prediction_id").collect(engine="streaming")

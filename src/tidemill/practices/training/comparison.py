@@ -107,8 +107,7 @@ def compare(
     served = deployment or theirs.ref.name
     collect_if_over(record, served, span, moment)
     pair = contested(record, ours, theirs)
-    asked = pair.challenger
-    rows = window_rows(record, served, span, asked.signature, asked.task, moment)
+    rows = window_rows(record, served, span, pair.challenger, moment)
     gates = gates_finding(record, ours)
     place = f"{served}:{span}"
     look = looks_at(record, place) + 1

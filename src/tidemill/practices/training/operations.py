@@ -178,9 +178,14 @@ def resume_trigger(record: Record, name: str, *, because: str) -> Resumed:
     return Resumed(trigger=name, failures=failures, because=because)
 
 
-def list_triggers(record: Record) -> TriggerStates:
-    """List the triggers of the project and what came of them."""
-    return TriggerStates(triggers=tuple(_state(record, t) for t in project_triggers(record)))
+def list_triggers(record: Record, *, at: datetime | None = None) -> TriggerStates:
+    """List the triggers of the project and what came of them.
+
+    Args:
+        at: effective time; later trainings are not seen.
+    """
+    triggers = project_triggers(record)
+    return TriggerStates(triggers=tuple(_state(record, one, at) for one in triggers))
 
 
 def list_decisions(
@@ -212,8 +217,8 @@ def list_decisions(
     return AnsweredCauses(answered=tuple(sorted(found, key=lambda one: one.at)))
 
 
-def _state(record: Record, trigger: Trigger) -> TriggerState:
-    runs = trainings(record, trigger.model)
+def _state(record: Record, trigger: Trigger, at: datetime | None) -> TriggerState:
+    runs = [run for run in trainings(record, trigger.model) if at is None or run.at <= at]
     own = own_runs(runs, trigger.name)
     failed = [run for run in own if run.status in {"failed", "lost"}]
     rules = {
@@ -295,7 +300,11 @@ OPERATIONS = (
         role="maintainer",
         examples=('tidemill trigger resume monthly --because "the disk is larger now"',),
     ),
-    Operation(function=list_triggers, command=("trigger", "list")),
+    Operation(
+        function=list_triggers,
+        command=("trigger", "list"),
+        examples=("tidemill trigger list --at 2013-06-01",),
+    ),
     Operation(
         function=list_decisions,
         command=("trigger", "decisions"),
