@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _STORES = frozenset({"setattr", "delattr", "next"})
 _UNKNOWN = frozenset({"eval", "exec", "globals", "locals", "vars", "__import__"})
+_PATH = frozenset({"sys.path", "=sys.path", "sys.meta_path", "sys.path_hooks"})
 _QUIET = frozenset(
     [
         "get",
@@ -63,6 +64,8 @@ class Effects:
         """Collect of a statement; returns itself."""
         for part in _executed(node):
             self._part(part)
+        if not self.touched.isdisjoint(_PATH):
+            self.is_unknown = True  # which modules are found changes
         return self
 
     def _part(self, part: ast.AST) -> None:

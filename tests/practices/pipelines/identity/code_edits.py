@@ -216,10 +216,10 @@ EDITS: list[Edit] = [
                 return f(x) + 1
             return inner
         @deco
-        def help(x):
+        def aid(x):
             return x
         def step(x):
-            return help(x)
+            return aid(x)
     """,
     ),
     of_helpers(
