@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.digest import digest_of, digest_of_value
+from tidemill.core.errors import InvalidInputError
 from tidemill.core.facts import RunOpened
 from tidemill.core.run import RunId
 from tidemill.lineage.refs import resolve
@@ -18,7 +19,7 @@ from tidemill.practices.pipelines.ends import Circumstances
 from tidemill.practices.pipelines.identity.step_code import StepCodes
 from tidemill.practices.pipelines.leases import LEASE_TTL_S, Renewal, run_lease, seal_lost_runs
 from tidemill.practices.pipelines.loaded_code import loaded_code
-from tidemill.practices.pipelines.session_code import MAIN
+from tidemill.practices.pipelines.session_code import MAIN, session_source
 from tidemill.practices.pipelines.session_files import session_files
 from tidemill.practices.pipelines.spelling import Speller, shown
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tidemill.core.query import Lease
     from tidemill.core.run import Status
     from tidemill.lineage.record import Record
+    from tidemill.ports.executor import SourcePiece
     from tidemill.ports.workspace import EnvironmentCapture
     from tidemill.practices.pipelines.declare import Pipeline
     from tidemill.practices.pipelines.identity.module_index import ModuleIndex
@@ -133,12 +135,16 @@ class Opening:
         return f"memo:pipeline:{project}:{content.partition(':')[2]}"
 
     def _code(self) -> list[str]:
-        """Return the identities of what the pipeline's function reaches; all of a session's."""
+        """Return the identities of what the pipeline's function reaches."""
         function = self._pipeline.function
+        source: tuple[SourcePiece, ...] = ()
         if function.__module__ == MAIN:
-            cells = {name: digest_of(text) for name, text in session_files().items()}
-            return [self.project_code, own_digest(), digest_of_value(cells)]
-        known = self.codes.of_step(function.__module__, function.__qualname__)
+            try:
+                source = session_source(function)
+            except InvalidInputError:  # it reads what is no code: then every cell counts
+                cells = {name: digest_of(text) for name, text in session_files().items()}
+                return [self.project_code, own_digest(), digest_of_value(cells)]
+        known = self.codes.of_step(function.__module__, function.__qualname__, source=source)
         return [known.code, known.environment]
 
 

@@ -6,6 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import NamedTuple
+
+from mutants import mutants
 
 from tidemill.practices.pipelines.identity.effects import Slicer
 from tidemill.practices.pipelines.identity.module_index import ModuleIndex
@@ -56,8 +59,8 @@ class Project:
 
     def answer(self, x: int = 3) -> str:
         """Return what the step returns in fresh modules, as text."""
+        patched = {name: vars(importlib.import_module(name)).copy() for name in ("json", "math")}
         before, path, variables = set(sys.modules), list(sys.path), dict(os.environ)
-        patched = {name: vars(sys.modules[name]).copy() for name in ("json", "math")}
         importlib.invalidate_caches()
         sys.dont_write_bytecode = True
         sys.path.insert(0, str(self.folder))
@@ -72,3 +75,63 @@ class Project:
                 del sys.modules[name]
             for name, found in patched.items():
                 vars(sys.modules[name]).update(found)
+
+
+ASKED = (0, 3, 5)
+"""What the step of each small project is called with."""
+
+
+class Mutant(NamedTuple):
+    """A small project with one thing changed in one file."""
+
+    edit: object
+    file: str
+    name: str
+    source: str
+
+
+class Tried(NamedTuple):
+    """What became of mutants: those that answered otherwise under an old slice are `missed`."""
+
+    missed: list[tuple[str, str, str]]
+    changed: int
+    needless: int
+
+
+def mutants_of(edits):
+    """Yield the mutants of small projects."""
+    for edit in edits:
+        for file, source in edit.files.items():
+            for name, mutated in mutants(source):
+                if len(mutated) < 100_000:
+                    yield Mutant(edit, file, name, mutated)
+
+
+def tried(project: Project, drawn) -> Tried:
+    """Try mutants in the folder of a project, which is emptied."""
+    missed, needless, changed = [], 0, 0
+    for edit, file, name, source in drawn:
+        project.clear()
+        project.write(edit.files)
+        before, said = project.slice(), answers(project)
+        project.write({file: source})
+        after, now = project.slice(), answers(project)
+        differs = now is not None and now != said
+        changed += differs
+        if differs and after.digest == before.digest:
+            missed.append((edit.name, file, name))
+        needless += not differs and after.digest != before.digest
+    return Tried(missed, changed, needless)
+
+
+def answers(project: Project) -> list[str] | None:
+    """Return what a step answers; None: its project cannot be imported."""
+    found = []
+    for x in ASKED:
+        try:
+            found.append(project.answer(x))
+        except CannotBeImportedError:
+            return None
+        except Exception as error:  # noqa: BLE001 - a mutant may raise anything
+            found.append(f"{type(error).__name__}: {error}")
+    return found
