@@ -81,6 +81,7 @@ class Observation:
             Observed(kind=kind, name=name, digest=value or self._digest(kind, name))  # type: ignore[arg-type]
             for (kind, name), value in list(reads.items())[:_MOST]
         ]
+        kept = [one for one in kept if one.digest or not self._is_passing(one)]
         kept += self.edges.found(order, codecs)
         return tuple(sorted(kept, key=lambda one: (one.kind, one.name)))
 
@@ -130,11 +131,8 @@ class Observation:
         frame = _caller(3, {__name__})
         if frame is None or _top(frame) in _READERS or _top(frame) == "tidemill":
             return
-        temporary = os.path.join(os.path.realpath(tempfile.gettempdir()), "tmp")  # noqa: PTH118
-        if path.startswith(temporary) and not path.startswith(self._root):
-            return  # of the tempfile module: made and thrown away
-        name = path.removeprefix(self._root)
-        self._note((kind, name or "."), "")
+        name = "." if f"{path}{os.sep}" == self._root else path.removeprefix(self._root)
+        self._note((kind, name), "")
 
     def _note(self, key: tuple[str, str], value: str) -> None:
         module = self._importing()
@@ -156,6 +154,12 @@ class Observation:
 
     def _is_own_file(self, file: str) -> bool:
         return file.startswith(self._root) and not file.startswith(self._apart)
+
+    @staticmethod
+    def _is_passing(one: Observed) -> bool:
+        """Return whether something was made among temporary files and thrown away."""
+        temporary = os.path.join(os.path.realpath(tempfile.gettempdir()), "")  # noqa: PTH118
+        return one.kind != "variable" and one.name.startswith(temporary)
 
     def _digest(self, kind: str, name: str) -> str:
         return "" if kind == "variable" else content(os.path.join(self._root, name), kind)  # noqa: PTH118

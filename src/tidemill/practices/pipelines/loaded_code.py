@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tidemill.lineage.record import Record
     from tidemill.practices.pipelines.identity.module_index import ModuleIndex
 
+_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")  # noqa: PTH118 - as text
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
 _LOADED: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
 """The digest of a module's file when it was first met here."""
 
@@ -59,7 +62,7 @@ def _own_modules(record: Record) -> Iterator[tuple[ModuleType, Path]]:
     sources = {os.path.realpath(path) for path in workspace.sources()}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str):
+        if not isinstance(file, str) or file.startswith(_LIBRARY) or _INSTALLED in file:
             continue
         real = os.path.realpath(file)
         # One that was loaded and is gone is no source any more.
