@@ -252,7 +252,19 @@ def _import_failed(folder: Path, name: str, error: BaseException) -> InvalidInpu
         f"{where} cannot be imported: {type(error).__name__}: {message}",
         fix=getattr(error, "fix", "")
         or _installing(error)
-        or f"correct {where}; `python -c 'import {name}'` shows all",
+        or f"correct {where}; `python -c 'import {name}'` shows all"
+        f"{_left_out(folder, name, error)}",
+    )
+
+
+def _left_out(folder: Path, name: str, error: BaseException) -> str:
+    """Return how a script is no module of the project, where a module fails while it runs."""
+    if isinstance(error, SyntaxError):
+        return ""
+    others = ", ".join(one for one in own_modules(folder) if one != name) or "NAME, NAME"
+    return (
+        f'. If {name}.py is a script, put what it runs below `if __name__ == "__main__":`, or'
+        f' leave it out in tidemill.toml: [project] modules = "{others}"'
     )
 
 
