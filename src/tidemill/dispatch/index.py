@@ -41,7 +41,7 @@ contract infer | practices.validation | infer_contract | cli python http | Propo
 contract list | practices.validation | list_contracts | cli python http | List the contracts that the project's code declares.
 data add | practices.validation | add_data | cli python http | Add a version of data: read once, checked against its contract, bad rows put aside.
 data check | practices.validation | check_data | cli python http | Check a data version, a file or a frame against its contract as it is declared now.
-data frame | practices.versioning | frame | python | Return the rows of any table version, predictions and labels too.
+data frame | practices.versioning | frame | python | Return the rows of any table: a version, predictions and labels too, or what a step made.
 data get | practices.versioning | get_data | cli python http | Write a data version into a plain Parquet or CSV file, or a folder; or show its first rows.
 deploy | practices.delivery | deploy | cli python http | Serve a version of a model, without a failed request while it replaces another.
 deployment status | practices.delivery | serving_status | cli python http | Show what serves now: state, model, address, restarts.

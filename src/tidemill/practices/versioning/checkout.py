@@ -11,18 +11,20 @@ import msgspec
 
 from tidemill.core.errors import ConflictError, InvalidInputError
 from tidemill.core.text import counted, table
-from tidemill.lineage.artifacts import checkout, find_artifact, tree_entries
+from tidemill.lineage.artifacts import checkout, tree_entries
 from tidemill.lineage.out_files import writing_to
-from tidemill.practices.versioning.data import open_data, scan_data, version_at
+from tidemill.practices.versioning.data import manifest_of
 from tidemill.practices.versioning.external import NOT_HELD
 from tidemill.practices.versioning.file_versions import read_external, shape_of
+from tidemill.practices.versioning.pointed_data import pointed_data
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tidemill.core.artifact import Artifact
-    from tidemill.core.ref import Version
+    import polars as pl
+
     from tidemill.lineage.record import Record
+    from tidemill.practices.versioning.pointed_data import PointedData
 
 
 FIRST = 10
@@ -30,7 +32,10 @@ FIRST = 10
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A data version as a plain file, or a folder of its files; without a path its first rows."""
+    """Data as a plain file, or a folder of their files; without a path their first rows.
+
+    `version` is the version, or the id of a table that is none.
+    """
 
     version: str
     path: str
@@ -52,55 +57,52 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def written(record: Record, ref: str, out: str, at: datetime | None) -> Written:
-    """Write a data version to a place where nothing is yet.
+    """Write a data version, or a table that a step made, to a place where nothing is yet.
 
     Raises:
         ConflictError: something is there already.
         InvalidInputError: the name says no known format, or the data are not held.
     """
-    version = version_at(record, ref, at)
-    artifact = find_artifact(record, version.artifact)
+    data = pointed_data(record, ref, at)
     if not out:
-        return _shown(record, ref, version, at)
+        return _shown(record, data)
     path = Path(out)
     if os.path.lexists(out):
         raise ConflictError(f"{out} exists already", fix="name another place, or remove it")
-    _require_held(record, version, artifact)
+    _require_held(record, data)
     with writing_to(path, "--out"):
-        if shape_of(artifact) == "folder":
-            return _folder(record, version, artifact, path)
-        return _table(record, ref, path, at)
+        if shape_of(data.artifact) == "folder":
+            return _folder(record, data, path)
+        return _table(record, data, path)
 
 
-def _require_held(record: Record, version: Version, artifact: Artifact) -> None:
-    if shape_of(artifact) == "external":
+def _require_held(record: Record, data: PointedData) -> None:
+    if shape_of(data.artifact) == "external":
         raise InvalidInputError(
-            f"{version} is {NOT_HELD}: it lies at {read_external(record, artifact).place}",
+            f"{data.name} is {NOT_HELD}: it lies at {read_external(record, data.artifact).place}",
             fix="take it from there; added without --external it is held",
         )
 
 
-def _shown(record: Record, ref: str, version: Version, at: datetime | None) -> Written:
+def _shown(record: Record, data: PointedData) -> Written:
     """Return the first rows of a table, or the first files of a folder, as texts."""
-    artifact = find_artifact(record, version.artifact)
-    _require_held(record, version, artifact)
-    if shape_of(artifact) == "folder":
-        entries = tree_entries(record, artifact)
+    _require_held(record, data)
+    if shape_of(data.artifact) == "folder":
+        entries = tree_entries(record, data.artifact)
         files = tuple((one.path, f"{one.size_bytes:,}") for one in entries[:FIRST])
         return Written(
-            version=str(version), path="", files=len(entries), columns=("file", "bytes"),
-            first=files,
-        )  # fmt: skip
-    data, rows = open_data(record, ref, at), scan_data(record, ref, at).head(FIRST).collect()
+            version=data.name, path="", files=len(entries), columns=("file", "bytes"), first=files
+        )
+    rows = _rows(record, data).head(FIRST).collect()
     cells = [[None if cell is None else str(cell) for cell in row] for row in rows.iter_rows()]
     return Written(
-        version=str(version), path="", rows=data.rows, columns=tuple(rows.columns),
+        version=data.name, path="", rows=_count(data), columns=tuple(rows.columns),
         first=tuple(tuple(row) for row in cells),
     )  # fmt: skip
 
 
-def _table(record: Record, ref: str, path: Path, at: datetime | None) -> Written:
-    data, rows = open_data(record, ref, at), scan_data(record, ref, at)
+def _table(record: Record, data: PointedData, path: Path) -> Written:
+    rows = _rows(record, data)
     if path.suffix not in {".parquet", ".csv"}:
         raise InvalidInputError(
             f"{str(path)!r} names no known format", fix="let it end in .parquet or .csv"
@@ -112,15 +114,25 @@ def _table(record: Record, ref: str, path: Path, at: datetime | None) -> Written
         half_written.rename(path)
     finally:
         half_written.unlink(missing_ok=True)
-    return Written(version=str(data.version), path=str(path), rows=data.rows)
+    return Written(version=data.name, path=str(path), rows=_count(data))
 
 
-def _folder(record: Record, version: Version, artifact: Artifact, path: Path) -> Written:
+def _rows(record: Record, data: PointedData) -> pl.LazyFrame:
+    from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - brings Polars
+
+    return scan_table(record.ports.objects, manifest_of(data.artifact), data.artifact.id)
+
+
+def _count(data: PointedData) -> int:
+    return int(data.artifact.summary.get("rows") or 0)
+
+
+def _folder(record: Record, data: PointedData, path: Path) -> Written:
     half_written = path.with_name(path.name + ".part")
     try:
-        checkout(record, artifact, half_written)
+        checkout(record, data.artifact, half_written)
         half_written.rename(path)
     finally:
         shutil.rmtree(half_written, ignore_errors=True)
-    files = int(artifact.summary.get("files") or 0)
-    return Written(version=str(version), path=str(path), files=files)
+    files = int(data.artifact.summary.get("files") or 0)
+    return Written(version=data.name, path=str(path), files=files)

@@ -11,7 +11,6 @@ from tidemill.core.operation import Kind, Operation
 from tidemill.core.pointer import require_name
 from tidemill.core.ref import Move
 from tidemill.core.text import counted, spell, table
-from tidemill.lineage.artifacts import find_artifact
 from tidemill.lineage.refs import move_alias, resolve
 from tidemill.practices.versioning.checkout import Written, written
 from tidemill.practices.versioning.data import TABLE_KINDS, manifest_of
@@ -22,6 +21,7 @@ from tidemill.practices.versioning.file_views import (
     show_external,
     show_folder,
 )
+from tidemill.practices.versioning.pointed_data import pointed_data
 from tidemill.practices.versioning.unpassed import note_of, unpassed_checks
 
 if TYPE_CHECKING:
@@ -165,8 +165,10 @@ class ModelDiff(msgspec.Struct, frozen=True, kw_only=True):
 def get_data(record: Record, ref: str, *, out: str = "", at: datetime | None = None) -> Written:
     """Write a data version into a plain Parquet or CSV file, or a folder; or show its first rows.
 
+    A table between steps has no version: name it by its id, or by the run that made it.
+
     Args:
-        ref: the version, like data:sales@3; without a number the newest.
+        ref: the version, like data:sales@3, without a number the newest; or td1:HEX, or run:ID.
         out: the file to write, ending in .parquet or .csv, or the folder; it may not be there yet.
             Left out: the first rows, or the first files, are shown.
         at: effective time: the version that was newest then.
@@ -175,14 +177,14 @@ def get_data(record: Record, ref: str, *, out: str = "", at: datetime | None = N
 
 
 def frame(record: Record, ref: str) -> Frame:
-    """Return the rows of any table version, predictions and labels too.
+    """Return the rows of any table: a version, predictions and labels too, or what a step made.
 
     Args:
-        ref: the version, like data:sales@3 or predictions:churn@2.
+        ref: the version, like data:sales@3 or predictions:churn@2; or td1:HEX, or run:ID.
     """
     from tidemill.practices.versioning.tables import scan_table  # noqa: PLC0415 - brings Polars
 
-    artifact = find_artifact(record, resolve(record, ref).artifact)
+    artifact = pointed_data(record, ref).artifact
     return Frame(
         frame=scan_table(record.ports.objects, manifest_of(artifact), artifact.id).collect()
     )
@@ -331,7 +333,10 @@ OPERATIONS = (
     Operation(
         function=get_data,
         command=("data", "get"),
-        examples=("tidemill data get data:flights@2 --out flights.parquet",),
+        examples=(
+            "tidemill data get data:flights@2 --out flights.parquet",
+            "tidemill data get td1:c4011a698ff7 --out rows.parquet",
+        ),
     ),
     Operation(function=frame, command=("data", "frame"), faces=("python",)),
     Operation(
