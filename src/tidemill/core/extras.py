@@ -4,7 +4,7 @@ EXTRAS = {
     "lightgbm": "lightgbm", "xgboost": "xgboost", "catboost": "catboost", "onnxruntime": "onnx",
     "sklearn": "sklearn", "skops": "sklearn", "joblib": "sklearn", "threadpoolctl": "sklearn",
     "pandas": "sklearn", "pyarrow": "sklearn", "torch": "torch", "safetensors": "torch",
-    "duckdb": "sql", "optuna": "optuna", "psycopg": "postgres", "obstore": "s3",
+    "duckdb": "sql", "optuna": "optuna", "psycopg": "postgres",
 }  # fmt: skip
 """The extra by the name of the package that is imported."""
 
