@@ -17,6 +17,7 @@ import msgspec
 
 from tidemill.core.actor import Actor
 from tidemill.core.errors import InvalidInputError, NotFoundError, UnavailableError, UsageError
+from tidemill.core.text import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,8 +156,16 @@ def actor_here(folder: Path, environment: Mapping[str, str]) -> Actor:
     """Return who acts: `TIDEMILL_ACTOR`, else Git's user, else the machine's; all only claimed.
 
     A trigger sets `TIDEMILL_ACTOR=trigger:NAME` for what it starts.
+
+    Raises:
+        InvalidInputError: the variable names no person: it is of several lines, or a team.
     """
     name = environment.get("TIDEMILL_ACTOR", "").strip()
+    if on_one_line(name) != name or name.startswith(("team:", "token:")):
+        raise InvalidInputError(
+            f"TIDEMILL_ACTOR={on_one_line(name)} is no person's name",
+            fix="give a name on one line; what a team owns its members act on as themselves",
+        )
     if name.startswith("trigger:"):
         return Actor(name=name.removeprefix("trigger:"), kind="trigger", known_by="trigger")
     return Actor(name=name or _git_user(folder) or _machine_user())

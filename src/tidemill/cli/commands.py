@@ -133,7 +133,11 @@ class OperationCommand(click.Command):
         if any(parameter.form == "rest" for parameter in self._takes):
             known = [one for one in self.params if isinstance(one, click.Option)]
             args, self._free = rest_of(args, known)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # an option without its value does not say of what
+            raise
 
     def format_help(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the page of a command."""

@@ -81,17 +81,16 @@ def frame_of(rows: Any) -> pl.DataFrame:  # noqa: ANN401 - rows of any library
     """
     import polars as pl  # noqa: PLC0415 - not on the way of `import tidemill`
 
-    if isinstance(rows, pl.LazyFrame):
-        return rows.collect()
-    if isinstance(rows, pl.DataFrame):
-        return rows
+    from tidemill.kernels.any_frame import any_frame  # noqa: PLC0415 - as above
+
     column = _column_of(rows)
     if column is not None:
         return (column if column.name else column.alias("x0")).to_frame()
-    if hasattr(rows, "iloc"):
-        return pl.from_pandas(rows)
+    frame = any_frame(rows)
+    if frame is not None:
+        return frame
     records = isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict)
-    if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, dict) or records:
+    if isinstance(rows, dict) or records:
         return pl.DataFrame(rows)
     if hasattr(rows, "shape") and len(rows.shape) in {1, 2}:
         columns = rows.reshape(-1, 1) if len(rows.shape) == 1 else rows

@@ -14,6 +14,11 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])")
 
 
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+"""Whole years that 64 bits of nanoseconds hold: what other tools can be given."""
+_LONGEST_S = 1000 * 365.25 * 86_400
+
+
 def parse_time(text: str | date | datetime) -> datetime:
     """Return an aware UTC time from an ISO date or time; a time without a zone is UTC.
 
@@ -21,15 +26,24 @@ def parse_time(text: str | date | datetime) -> datetime:
     '2013-04-01T00:00:00+00:00'
     """
     if isinstance(text, datetime):
-        return text.astimezone(UTC) if text.tzinfo else text.replace(tzinfo=UTC)
+        return _within_reach(text).astimezone(UTC) if text.tzinfo else text.replace(tzinfo=UTC)
     if isinstance(text, date):
         return datetime(text.year, text.month, text.day, tzinfo=UTC)
     try:
-        return parse_time(datetime.fromisoformat(text))
+        return parse_time(_within_reach(datetime.fromisoformat(text)))
     except ValueError:
         raise InvalidInputError(
             f"{text!r} is not a date or time", fix="write it like 2013-04-01 or 2013-04-01T06:30Z"
         ) from None
+
+
+def _within_reach(time: datetime) -> datetime:
+    if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        raise InvalidInputError(
+            f"{time.isoformat()} is out of reach: times are from {_FIRST_YEAR} to {_LAST_YEAR}",
+            fix="look for a typing error in the year",
+        )
+    return time
 
 
 def parse_span(text: str | timedelta) -> timedelta:
@@ -45,7 +59,10 @@ def parse_span(text: str | timedelta) -> timedelta:
         raise InvalidInputError(
             f"{text!r} is not a length of time", fix="write it like 30d, 6h, 15m, 10s or 200ms"
         )
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST_S:
+        raise InvalidInputError(f"{text!r} is longer than a thousand years", fix="write less")
+    return timedelta(seconds=seconds)
 
 
 def microseconds(time: datetime) -> int:
@@ -119,10 +136,8 @@ def parse_window(text: str) -> Window:
         year, month = int(text[:4]), int(text[5:])
         if not 1 <= month <= 12:
             raise InvalidInputError(f"{text!r} is not a month", fix="write it like 2013-04")
-        window = Window(
-            start=datetime(year, month, 1, tzinfo=UTC),
-            end=datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC),
-        )
+        following = f"{year + month // 12:04}-{month % 12 + 1:02}-01"
+        window = Window(start=_of_window(text, f"{text}-01"), end=parse_time(following))
     else:
         start_time = _of_window(text, text)
         window = Window(start=start_time, end=start_time + timedelta(days=1))

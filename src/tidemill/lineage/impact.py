@@ -97,7 +97,9 @@ def _built_on(record: Record, target: Target, depth: int) -> tuple[list[RunId], 
         front = [target.run.id]
     sources = _sources(record, target)
     for _ in range(2 * depth):
-        edges = record.ports.ledger.edges(front, "down", 1) if front else []
+        if not front:
+            break
+        edges = record.ports.ledger.edges(front, "down", 1)
         front = []
         for edge in edges:
             # A run that took equal content from somebody else was not built on this.

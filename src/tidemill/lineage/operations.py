@@ -185,10 +185,17 @@ def _spelled(held_by: tuple[str, ...]) -> str:
     return "; ".join(held_by[:MOST_HOLDERS]) + (f"; and {more} more" if more > 0 else "")
 
 
+MOST_LISTED = 1_000_000
+
+
 def _check_limit(limit: int) -> None:
     if limit < 1:
         raise InvalidInputError(
             f"a limit of {limit} lists nothing", fix="give --limit 1 or more, or leave it out"
+        )
+    if limit > MOST_LISTED:
+        raise InvalidInputError(
+            f"a limit of {limit} is more than can be listed", fix=f"give --limit {MOST_LISTED}"
         )
 
 

@@ -35,6 +35,10 @@ class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
+MOST = 2**63 - 1
+"""The largest number that a place can be asked for."""
+
+
 def ref_name(record: Record, kind: str, name: str) -> RefName:
     """Return the full name of a ref of this project, or of another one (`PROJECT/NAME`)."""
     return parse_pointer(name, project=record.project, kind=kind).ref
@@ -184,6 +188,8 @@ def _alias_now(record: Record, version: Version, alias: str) -> int | None:
 def _wanted(record: Record, pointer: Pointer, ref: Ref) -> list[Version]:
     where = [Where("ref", "=", str(pointer.ref))]
     if pointer.number is not None:
+        if pointer.number > MOST:  # no place counts as far
+            return []
         where.append(Where("number", "=", pointer.number))
     elif pointer.at is not None:
         where.append(Where("at", "<=", pointer.at))

@@ -32,6 +32,7 @@ from tidemill.core.facts import (
 )
 from tidemill.core.query import Order, Query, Where
 from tidemill.core.ref import Ref, RefName, Version
+from tidemill.core.text import printable
 from tidemill.ports.ledger import ConditionFailedError
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class RunDraft:
 def _redacted(error: str) -> str:
     from tidemill.kernels.secret_text import without_secrets  # noqa: PLC0415 - few runs fail
 
-    return without_secrets(error)
+    return without_secrets(printable(error))
 
 
 def find_ref(record: Record, ref: RefName) -> Ref | None:

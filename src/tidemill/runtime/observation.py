@@ -29,6 +29,8 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NEVER = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/run/", "/System/", "/Library/")
 _READERS = frozenset({"importlib", "linecache", "tokenize", "inspect", "traceback", "zipimport"})
 """They read source to import or to show it."""
+_REMOVES = "_rmtree"
+"""Begins the functions of `shutil` that open folders to empty them, by names within an open one."""
 _STARTS = frozenset({"subprocess.Popen", "os.system", "os.posix_spawn", "os.spawn", "os.exec"})
 _PINNED = ("OMP_", "PYTHON", "TIDEMILL_")
 _PINNED_ENDS = ("_NUM_THREADS", "_MAX_THREADS")
@@ -130,6 +132,8 @@ class Observation:
             return
         frame = _caller(3, {__name__})
         if frame is None or _top(frame) in _READERS or _top(frame) == "tidemill":
+            return
+        if frame.f_code.co_name.startswith(_REMOVES):
             return
         name = "." if f"{path}{os.sep}" == self._root else path.removeprefix(self._root)
         self._note((kind, name), "")

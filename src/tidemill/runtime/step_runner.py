@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill.core.errors import InvalidInputError, TidemillError
+from tidemill.core.text import printable
 from tidemill.ports.executor import StepOutcome, Value
 from tidemill.practices.pipelines import codecs
 from tidemill.practices.pipelines.declare import Step, annotations_of
@@ -288,9 +289,9 @@ def _told(raised: BaseException) -> str:
     if isinstance(raised, SystemExit):
         return f"it called sys.exit({raised.code!r}); a step returns or raises"
     if isinstance(raised, TidemillError):
-        return raised.what
+        return printable(raised.what)
     try:
-        message = str(raised)
+        message = printable(str(raised))
     except Exception as broken:  # noqa: BLE001 - an exception that cannot even be printed
         message = f"(its message cannot be printed: {type(broken).__name__})"
     return f"{type(raised).__name__}: {message[:2000]}" if message else type(raised).__name__

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidemill.app.places import open_record
 from tidemill.core.errors import InvalidInputError
 from tidemill.practices.infrastructure.project import own_modules, project_modules
 
@@ -44,3 +45,17 @@ def test_a_script_that_fails_when_it_is_imported_is_told_how_to_be_left_out(
         project_modules(record)
     assert '`if __name__ == "__main__":`' in failed.value.fix
     assert '[project] modules = "flow"' in failed.value.fix
+
+
+def test_modules_of_a_project_that_failed_to_load_do_not_stand_in_for_those_of_the_next(
+    tmp_path: Path,
+) -> None:
+    for name, last in (("one", "import tidemill\n1 / 0\n"), ("two", "import tidemill\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tidemill.toml").write_text(f'[project]\nname = "{name}"\n')
+        (tmp_path / name / "flow.py").write_text(f"import tidemill\nWHOSE = {name!r}\n")
+        (tmp_path / name / "later.py").write_text(last)
+    with pytest.raises(InvalidInputError, match=r"later\.py:2 cannot be imported"):
+        project_modules(open_record(tmp_path / "one"))
+    flow, _ = project_modules(open_record(tmp_path / "two"))
+    assert vars(flow)["WHOSE"] == "two"

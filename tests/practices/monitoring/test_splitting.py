@@ -54,3 +54,19 @@ def test_the_same_seed_gives_the_same_split_and_another_one_another():
 def test_what_cannot_be_split_says_why(given, what):
     with pytest.raises(InvalidInputError, match=what):
         split(rows_of((30, 5, 0)), **given)
+
+
+def test_a_pandas_frame_is_split_into_pandas_frames_and_an_arrow_table_into_polars_frames():
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    rows = rows_of((60, 8, 3))
+    fit, held = split(rows, group="who")
+    frame = rows.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    fit_too, held_too = split(frame, group="who")
+    assert (list(fit_too["row"]), list(held_too["row"])) == (list(fit["row"]), list(held["row"]))
+    assert split(pyarrow.table(rows), group="who")[1].equals(held)
+
+
+def test_what_is_no_frame_is_told():
+    with pytest.raises(InvalidInputError, match="a list is no frame"):
+        split([1, 2, 3])

@@ -1,5 +1,6 @@
 """Running pipelines: memo, branches, failures, what the record holds afterwards."""
 
+import re
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -480,3 +481,42 @@ def test_what_an_error_of_ours_in_a_step_asks_for_is_the_fix_itself(mill) -> Non
         mill.run()
     assert caught.value.what.endswith("no rows")
     assert caught.value.fix.startswith("give some rows; then run the same command again")
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_whole_number_of_any_size_is_a_result(mill, in_process) -> None:
+    mill.write(
+        """
+@step
+def large(sign: int) -> int:
+    return sign * 10**400
+
+@step
+def digits(numbers: list) -> int:
+    return sum(len(str(number)) for number in numbers)
+
+@pipeline
+def flow() -> int:
+    return digits([large(1), large(-1)])
+"""
+    )
+    assert list(mill.run(in_process=in_process).returned.values()) == ["803"]
+
+
+def test_an_error_whose_text_no_place_takes_is_told_with_its_line(mill) -> None:
+    mill.write(
+        """
+@step
+def broken() -> int:
+    raise ValueError("boom \\ud800 \\x00 end")
+
+@pipeline
+def flow() -> None:
+    broken()
+"""
+    )
+    told = re.escape(r"flow.py:6: ValueError: boom \ud800 \x00 end")
+    with pytest.raises(StepFailedError, match=told):
+        mill.run()
+    (failed,) = runs(mill.record)
+    assert "boom" in failed.error

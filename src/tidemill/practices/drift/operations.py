@@ -17,6 +17,7 @@ from tidemill.practices.drift.results import (
     DriftStatus,
     ReferenceView,
 )
+from tidemill.practices.monitoring.deployments import require_deployment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,6 +107,7 @@ def show_drift(record: Record, name: str) -> DriftStatus:
     """
     from tidemill.practices.drift.states import detectors  # noqa: PLC0415 - heavy
 
+    require_deployment(record, name)
     return DriftStatus(
         name=name,
         detectors=tuple(
@@ -126,6 +128,8 @@ def list_alerts(record: Record, name: str = "", *, all: bool = False) -> Alerts:
         name: of the deployment; left out: of all.
         all: list resolved ones too.
     """
+    if name:
+        require_deployment(record, name)
     return Alerts(alerts=find_alerts(record, name, only_open=not all))
 
 

@@ -104,8 +104,15 @@ def put_policy(
 
 
 def find_policies(record: Record, pointer: str = "") -> Policies:
-    """Return the policies of one ref, or of all refs of this project."""
-    wanted = parse_pointer(pointer, project=record.project).ref if pointer else None
+    """Return the policies of one ref, or of all refs of this project.
+
+    Raises:
+        NotFoundError: there is no such ref; names the closest.
+    """
+    parsed = parse_pointer(pointer, project=record.project) if pointer else None
+    wanted = parsed.ref if parsed else None
+    if parsed is not None and find_ref(record, parsed.ref) is None:
+        resolve(record, parsed)
     where = (Where("ref.kind", "=", "policy"), Where("ref.project", "=", record.project))
     rows = []
     for held_by in record.ports.ledger.find(Query(Ref, where=where)):

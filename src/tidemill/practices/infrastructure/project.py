@@ -34,6 +34,9 @@ _RUNS_US = re.compile(
 )
 """The top level of a script: it does something, so importing it for what it declares would too."""
 _LOADED: dict[Path, tuple[ModuleType, ...]] = {}
+_FIRST: set[Path] = set()
+"""The folder that was last put first on the path: modules of it may be loaded, also where one of
+them failed."""
 
 
 def project_root(record: Record) -> Path:
@@ -202,8 +205,11 @@ def _make_first(folder: Path) -> None:
     if sys.path[:1] != [text]:
         sys.path[:] = [text, *(entry for entry in sys.path if entry != text)]
         importlib.invalidate_caches()
-    for other in [known for known in _LOADED if known != folder]:
-        del _LOADED[other]
+    others = _FIRST - {folder}
+    _FIRST.clear()
+    _FIRST.add(folder)
+    for other in others:
+        _LOADED.pop(other, None)
         for name, module in list(sys.modules.items()):
             if _is_below(module, other) and not _is_below(module, folder):
                 del sys.modules[name]

@@ -10,6 +10,7 @@ import polars as pl
 from tidemill.core.errors import InvalidInputError
 from tidemill.core.task import LOSSES
 from tidemill.core.text import counted
+from tidemill.kernels.any_frame import any_frame
 from tidemill.practices.infrastructure.project import declared_at, object_path
 from tidemill.practices.monitoring.business import BusinessFigure
 from tidemill.practices.monitoring.judged_rows import JudgedRows, day_text, required_column
@@ -42,6 +43,8 @@ def evaluation(  # noqa: PLR0913, PLR0917 - rows and all that is asked of them
     min_slice_rows: int = MIN_SLICE_ROWS,
 ) -> Report:
     """Return the report of a model on labelled rows; functions of one's own are named by path."""
+    frame = any_frame(rows)  # called by itself it is given frames of any library
+    rows = rows if frame is None else frame
     label = model.task.label
     if label not in rows.columns:
         raise InvalidInputError(

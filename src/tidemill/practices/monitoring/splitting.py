@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from tidemill.core.errors import InvalidInputError
+from tidemill.kernels.any_frame import any_frame
 from tidemill.lineage.suggestions import closest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Rows = TypeVar("Rows")
+"""A frame of any library."""
+
+
 def split(
-    rows: pl.DataFrame,
+    rows: Rows,
     *,
     fraction: float = 0.2,
     time: str = "",
     group: str = "",
     weight: str = "",
     seed: int = 0,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[Rows, Rows]:
     """Return the rows to fit on and those held out, in their order.
 
     With `time` the newest are held out, rows of one time together; with `group` whole entities are,
     so that none is in both; with both, the entities that are seen last. Else rows are drawn. The
-    same rows and seed give the same split.
+    same rows and seed give the same split. A Polars or pandas frame is split into frames of its own
+    kind, any other frame into Polars frames.
 
     Args:
-        rows: all of them.
+        rows: all of them, a frame.
         fraction: how much to hold out, at least: of the weight, or of the rows.
         time: column of times or anything that has an order.
         group: column of an entity.
@@ -44,13 +50,14 @@ def split(
         raise InvalidInputError(
             f"a fraction of {fraction:g} is no split", fix="hold out a share like fraction=0.2"
         )
+    frame = _frame(rows)
     for name in (time, group, weight):
         if name:
-            _require_whole(rows, name)
-    weights = rows[weight].to_numpy().astype(np.float64) if weight else np.ones(rows.height)
-    units = _units(rows, time, group)
+            _require_whole(frame, name)
+    weights = frame[weight].to_numpy().astype(np.float64) if weight else np.ones(frame.height)
+    units = _units(frame, time, group)
     sizes = np.bincount(units, weights=weights)
-    order = _order(rows, units, time, seed)
+    order = _order(frame, units, time, seed)
     held_weight = np.cumsum(sizes[order])
     held = int(np.searchsorted(held_weight, fraction * weights.sum() * (1.0 - 1e-12))) + 1
     if held >= len(order):
@@ -59,7 +66,21 @@ def split(
             fix="hold out less, or give rows of more times or entities",
         )
     is_held = np.isin(units, order[:held])
-    return rows.filter(pl.Series(~is_held)), rows.filter(pl.Series(is_held))
+    return _taken(rows, frame, ~is_held), _taken(rows, frame, is_held)
+
+
+def _taken(rows: Any, frame: pl.DataFrame, wanted: NDArray[np.bool_]) -> Any:  # noqa: ANN401 - a frame
+    return rows[wanted] if hasattr(rows, "iloc") else frame.filter(pl.Series(wanted))
+
+
+def _frame(rows: object) -> pl.DataFrame:
+    frame = any_frame(rows)
+    if frame is None:
+        raise InvalidInputError(
+            f"a {type(rows).__name__} is no frame that can be split",
+            fix="give a frame of Polars, pandas or Arrow",
+        )
+    return frame
 
 
 def _units(rows: pl.DataFrame, time: str, group: str) -> NDArray[np.int64]:

@@ -162,7 +162,9 @@ def _stored(
 
 
 def _short(summary: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {k: v for k, v in summary.items() if not isinstance(v, str) or len(v) <= 200}
+    """Leave out long texts; whole numbers beyond 64 bits, which no place takes, are text."""
+    told = {k: str(v) if type(v) is int and v.bit_length() > 63 else v for k, v in summary.items()}
+    return {k: v for k, v in told.items() if not isinstance(v, str) or len(v) <= 200}
 
 
 def _store_struct(objects: ObjectStore, value: msgspec.Struct) -> Value:

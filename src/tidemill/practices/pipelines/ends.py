@@ -28,6 +28,7 @@ from tidemill.core.facts import (
     RunSealed,
 )
 from tidemill.core.run import RunId
+from tidemill.core.text import printable
 from tidemill.kernels.secret_text import without_secrets
 from tidemill.lineage.artifacts import put_value
 from tidemill.ports.ledger import ConditionFailedError
@@ -216,13 +217,13 @@ def _facts(record: Record, shared: Circumstances, end: StepEnd, now: datetime) -
         facts.append(Edge(run=run, artifact=value.artifact, role="made", name=name))
     facts.append(_figures(run, outcome, now))
     if outcome.output.strip():
-        text = without_secrets(outcome.output[-_OUTPUT_KEPT:])
+        text = without_secrets(printable(outcome.output[-_OUTPUT_KEPT:]))
         facts.append(Noted(subject=run, key="output", text=text, actor=record.actor, at=now))
     is_done = end.is_done
     facts.append(
         RunSealed(
             run=run, status="done" if is_done else "failed", sealed_at=now,
-            error="" if is_done else without_secrets(_with_fix(outcome)),
+            error="" if is_done else without_secrets(printable(_with_fix(outcome))),
         )
     )  # fmt: skip
     if end.is_memoized:

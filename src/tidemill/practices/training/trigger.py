@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -31,6 +31,9 @@ from tidemill.practices.training.calendar import newest_due
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+_MOST_DOUBLINGS = 10
+"""How often the pause after a failure is doubled: a thousand times it, and no longer."""
 
 TriggerKind = Literal["schedule", "data", "drift", "performance", "manual"]
 
@@ -57,11 +60,11 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     promote_first: bool = False
     deploy: bool = False
     every: str = ""
-    day: int = 1
+    day: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
     time: str = "00:00"
     ref: str = ""
-    min_rows: int = 1
-    min_share: float = 0.0
+    min_rows: Annotated[int, msgspec.Meta(ge=1)] = 1
+    min_share: Annotated[float, msgspec.Meta(ge=0.0, le=1_000_000.0)] = 0.0
     on: Literal["worse", "any"] = "worse"
 
     @property
@@ -86,7 +89,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         >>> [str(rule.pause_after(failures)) for failures in (1, 2, 3)]
         ['1:00:00', '2:00:00', '4:00:00']
         """
-        return parse_span(self.retry) * 2 ** (failures - 1) if self.retry else None
+        doublings = min(failures - 1, _MOST_DOUBLINGS)
+        return parse_span(self.retry) * 2**doublings if self.retry else None
 
     def planned(self, now: datetime) -> datetime:
         """Return the newest planned time of a schedule at or before `now`."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.core.errors import CheckFailedError, InvalidInputError
+from tidemill.lineage.refs import ref_name
+from tidemill.lineage.search import require_project
 from tidemill.lineage.wording import short_id
 from tidemill.lineage.writing import opened
 from tidemill.ports.source import UnreadRowsError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 def added(record: Record, wish: Addition, at: datetime | None) -> DataAdded:
     """Add a source. Raises as `operations.add_data`."""
+    require_project(record, ref_name(record, "data", wish.name).project)
     folder = folder_to_add(record, wish)
     if folder is not None:
         return folder_added(record, wish, folder, at)

@@ -316,7 +316,7 @@ def _model_view(folder: str) -> ModelView:
     card = read_card(Path(folder))
     inputs = tuple(
         ModelInput(
-            name=field.name, type=field.datatype,
+            name=field.name, type=field.kind,
             categories=None if field.categories is None else len(field.categories),
         )
         for field in card.signature.inputs

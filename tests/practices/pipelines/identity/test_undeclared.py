@@ -216,11 +216,18 @@ def scratch() -> str:
         file.seek(0)
         return Path("out.txt").read_text() + file.read()
 
+@step
+def emptied() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "code" / "deep").mkdir(parents=True)
+        (Path(folder) / "code" / "deep" / "one.py").write_text("1")
+    return 1
+
 @pipeline
 def flow():
-    return scratch()
+    return scratch(), emptied()
 """)
-    assert mill.run_elsewhere("flow")["steps"][0]["because"] == ""
+    assert [one["because"] for one in mill.run_elsewhere("flow")["steps"]] == ["", ""]
     (mill.folder / "out.txt").unlink()
     assert mill.run_elsewhere("flow")["is_reused"]
 
